@@ -1,0 +1,469 @@
+/* ne.h: neighbor embedding. C11 and C++17; the only header a program includes.
+ *
+ * True everywhere below, so no comment repeats it:
+ *   shapes   n points, d input columns, c output columns (option "n_components"); row-major; sizes are size_t.
+ *   memory   what the library makes, the matching _free() releases; _free(NULL) does nothing. Arrays passed in
+ *            stay the caller's, and are read or written during the call only. Handles keep their context alive.
+ *   errors   what can fail returns ne_status, and then leaves outputs and object as they were, unless "errors"
+ *            says otherwise. ne_last_error() has the text, per thread, until that thread's next failing call.
+ *   threads  different objects from different threads; one object from one thread at a time.
+ *   since    0.1, unless a comment names a later version.
+ *
+ * Order: 1 version  2 status  3 views  4 context  5 graph, affinity  6 embedding  7 scores  8 extending  9 experimental */
+#ifndef NE_H
+#define NE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define NE_API __attribute__((visibility("default")))
+#define NE_FORMAT(text, first) __attribute__((format(printf, text, first)))
+#else
+#define NE_API
+#define NE_FORMAT(text, first)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- 1. Version ------------------------------------------------------------------------------------------------- */
+
+#define NE_VERSION_MAJOR 0
+#define NE_VERSION_MINOR 1
+#define NE_VERSION_PATCH 0
+
+/** The version of the library that runs, as "0.1.0"; a static string. */
+NE_API const char *ne_version(void);
+
+/* --- 2. Status. Values are never reused; accept values that are not in this list. ------------------------------- */
+
+typedef enum ne_status {
+    NE_OK               = 0,
+    NE_INVALID_ARGUMENT = 1,  /* a null pointer, a shape that does not fit, a NaN in the data */
+    NE_UNKNOWN_NAME     = 2,  /* no such type, option or result; the text suggests the nearest name */
+    NE_OUT_OF_RANGE     = 3,  /* an option outside its range; the text gives the range */
+    NE_OUT_OF_MEMORY    = 4,  /* the allocator gave nothing, or a size overflows size_t */
+    NE_CANCELLED        = 5,  /* the progress callback asked to stop */
+    NE_NOT_CONVERGED    = 6,  /* an iterative solver used all its iterations */
+    NE_NOT_FITTED       = 7,  /* the call needs a fit that has not happened */
+    NE_UNSUPPORTED      = 8,  /* this type, device or build cannot do it */
+    NE_IO               = 9,
+    NE_DEVICE_ERROR     = 10,
+    NE_COMM_ERROR       = 11,
+    NE_INTERNAL         = 12  /* a fault of the library: please report it */
+} ne_status;
+
+/** The text of the calling thread's last failure, "name: value, rule"; "" when there was none. The pointer stays
+ *  valid for the life of the thread, its text until the thread's next failing call. */
+NE_API const char *ne_last_error(void);
+
+/** The name of a status, as "NE_OUT_OF_RANGE"; a static string. */
+NE_API const char *ne_status_name(ne_status status);
+
+/* --- 3. Views: plain descriptions of the caller's arrays, passed by const pointer. ------------------------------ */
+
+typedef enum ne_dtype {
+    NE_F32 = 1,
+    NE_F64 = 2,
+    NE_I32 = 3,
+    NE_I64 = 4
+} ne_dtype;
+
+typedef enum ne_place {
+    NE_HOST   = 0,
+    NE_DEVICE = 1
+} ne_place;
+
+/** A dense matrix: element (i, j) is data[i * stride + j], stride in elements and at least cols (0 means cols). */
+typedef struct ne_dense {
+    size_t  struct_size; /* sizeof(ne_dense) */
+    void   *data;        /* written to only where a function says that the view is an output */
+    size_t  rows, cols, stride;
+    int32_t dtype;       /* ne_dtype: NE_F32 or NE_F64; NE_I64 and NE_I32 where a function says so */
+    int32_t place;       /* ne_place; the CPU backend takes NE_HOST only */
+} ne_dense;
+
+/** A sparse matrix by rows: row i holds entries start[i] .. start[i + 1] - 1 of col and val. */
+typedef struct ne_csr {
+    size_t         struct_size; /* sizeof(ne_csr) */
+    size_t         rows, cols;
+    const int64_t *start;       /* rows + 1, start[0] = 0, not decreasing */
+    const int32_t *col;         /* each in [0, cols) */
+    const void    *val;
+    int32_t        dtype;       /* ne_dtype of val: NE_F32 or NE_F64 */
+    int32_t        place;
+} ne_csr;
+
+/* --- 4. Context: threads, memory, log. One per thread of the caller that works at the same time. ---------------- */
+
+typedef struct ne_context ne_context;
+
+/** Where the library's memory comes from. Both functions are called from the thread that called the library only. */
+typedef struct ne_allocator {
+    /** size bytes (never 0) at a multiple of alignment (a power of two), or NULL. */
+    void *(*allocate)(void *user, size_t size, size_t alignment);
+    void (*release)(void *user, void *block, size_t size, size_t alignment); /* block is never NULL */
+    void *user;
+} ne_allocator;
+
+typedef enum ne_log_level {
+    NE_LOG_WARNING = 1, /* the result is there, but not as asked: the text says what was done instead */
+    NE_LOG_INFO    = 2
+} ne_log_level;
+
+/** One line of text without a line end. Called from the thread that called the library. */
+typedef void (*ne_log_fn)(void *user, int level, const char *text);
+
+/** Options: "threads" (0: as many as OpenMP would use), "device" (auto, cpu). */
+NE_API ne_status ne_context_create(ne_context **context);
+NE_API ne_status ne_context_create_with(const ne_allocator *allocator, ne_context **context);
+NE_API void      ne_context_free(ne_context *context);
+NE_API ne_status ne_context_set(ne_context *context, const char *name, const char *text);
+NE_API ne_status ne_context_set_real(ne_context *context, const char *name, double value);
+NE_API ne_status ne_context_set_int(ne_context *context, const char *name, int64_t value);
+NE_API ne_status ne_context_get_int(const ne_context *context, const char *name, int64_t *value);
+NE_API size_t    ne_context_option_count(const ne_context *context);
+NE_API ne_status ne_context_option_info(const ne_context *context, size_t index, const char *field, char *text,
+                                        size_t size);
+/** log may be NULL: then nothing is said. */
+NE_API ne_status ne_context_set_log(ne_context *context, ne_log_fn log, void *user);
+
+/* Options of any object ------------------------------------------------------------------------------------------
+ *
+ * Every object has a table of options, and the same five ways to reach it (PREFIX is ne_context, ne_graph,
+ * ne_affinity or ne_embedding):
+ *   PREFIX_set(object, name, text)        parses text by the option's type: "30", "auto", "true", "cosine"
+ *   PREFIX_set_real, PREFIX_set_int       the same for numbers; an integer is taken where a real is expected
+ *   PREFIX_get_real, PREFIX_get_int       an option's value, or a result of the last fit; a real that is "auto" is NaN
+ *   PREFIX_get(object, name, text, size)  the same as text, cut to size bytes with the closing 0
+ *   PREFIX_option_count, _option_info     what there is: field is "name", "type" (real, int, bool, choice, name),
+ *                                         "default", "reference", "range", "unit", "help", "value" or "owner"
+ * errors: NE_UNKNOWN_NAME (with the nearest name), NE_OUT_OF_RANGE (with the range), NE_INVALID_ARGUMENT (NaN, or text
+ * that is no value of the type). A bound that depends on the data, "n - 1", is checked when the data comes. */
+
+/* --- 5. Graphs and affinities ----------------------------------------------------------------------------------- */
+
+/** A sparse matrix with a meaning: the k nearest neighbors of each row and their distances, or an affinity.
+ *  Build it once, read it as CSR, hand it to any number of embeddings. */
+typedef struct ne_graph ne_graph;
+
+typedef enum ne_graph_kind {
+    NE_GRAPH_DISTANCES = 1, /* neighbors and their distances; ascending (distance, index) within a row */
+    NE_GRAPH_AFFINITY  = 2  /* similarities, larger is nearer; columns ascending within a row */
+} ne_graph_kind;
+
+/** An empty k-NN graph: set its options ("n_neighbors", "knn", "metric", "recall", ...), then build it. */
+NE_API ne_status ne_graph_create(ne_context *context, ne_graph **graph);
+NE_API void      ne_graph_free(ne_graph *graph);
+NE_API ne_status ne_graph_set(ne_graph *graph, const char *name, const char *text);
+NE_API ne_status ne_graph_set_real(ne_graph *graph, const char *name, double value);
+NE_API ne_status ne_graph_set_int(ne_graph *graph, const char *name, int64_t value);
+NE_API ne_status ne_graph_get(const ne_graph *graph, const char *name, char *text, size_t size);
+/** Results: "rows", "entries", "recall_measured" (on a sample, against exact search; 1 when exact), "knn_seconds". */
+NE_API ne_status ne_graph_get_real(const ne_graph *graph, const char *name, double *value);
+NE_API ne_status ne_graph_get_int(const ne_graph *graph, const char *name, int64_t *value);
+NE_API size_t    ne_graph_option_count(const ne_graph *graph);
+NE_API ne_status ne_graph_option_info(const ne_graph *graph, size_t index, const char *field, char *text, size_t size);
+
+/** Find the n_neighbors nearest rows of every row of x (f32 or f64, all finite), itself left out by index. Distances
+ *  are those of the metric, computed by direct difference; ties go to the smaller index. */
+NE_API ne_status ne_graph_build(ne_graph *graph, const ne_dense *x);
+/** A graph from neighbors that the caller knows: n x k indices (NE_I32 or NE_I64) and distances, not negative. Each
+ *  row is sorted; an index equal to its row, outside [0, n) or twice in a row is an error. */
+NE_API ne_status ne_graph_from_neighbors(ne_context *context, const ne_dense *indices, const ne_dense *distances,
+                                         ne_graph **graph);
+/** The k smallest entries, the diagonal left out, of each row of an n x n matrix of distances. */
+NE_API ne_status ne_graph_from_distances(ne_context *context, const ne_dense *distances, size_t k, ne_graph **graph);
+/** A copy of the caller's CSR: rows are sorted; repeated columns, negative or non-finite values are errors; diagonal
+ *  entries are dropped. An affinity keeps its values as they are. */
+NE_API ne_status ne_graph_from_csr(ne_context *context, ne_graph_kind kind, const ne_csr *csr, ne_graph **graph);
+/** The graph as CSR with f32 values, owned by the graph, valid until it is freed or built again. */
+NE_API ne_status ne_graph_csr(const ne_graph *graph, ne_csr *csr);
+NE_API int       ne_graph_get_kind(const ne_graph *graph);
+
+/** A rule that turns data or distances into similarities; made by its registered name. */
+typedef struct ne_affinity ne_affinity;
+
+NE_API ne_status ne_affinity_create(ne_context *context, const char *name, ne_affinity **affinity);
+NE_API void      ne_affinity_free(ne_affinity *affinity);
+NE_API ne_status ne_affinity_set(ne_affinity *affinity, const char *name, const char *text);
+NE_API ne_status ne_affinity_set_real(ne_affinity *affinity, const char *name, double value);
+NE_API ne_status ne_affinity_set_int(ne_affinity *affinity, const char *name, int64_t value);
+NE_API ne_status ne_affinity_get(const ne_affinity *affinity, const char *name, char *text, size_t size);
+NE_API ne_status ne_affinity_get_real(const ne_affinity *affinity, const char *name, double *value);
+NE_API ne_status ne_affinity_get_int(const ne_affinity *affinity, const char *name, int64_t *value);
+NE_API size_t    ne_affinity_option_count(const ne_affinity *affinity);
+NE_API ne_status ne_affinity_option_info(const ne_affinity *affinity, size_t index, const char *field, char *text,
+                                         size_t size);
+/** An input affinity of x, or of a graph of distances, as a new graph of kind NE_GRAPH_AFFINITY. Directed or
+ *  symmetric as its option "symmetrize" says.
+ *  errors   NE_UNSUPPORTED: an output affinity has no input form. */
+NE_API ne_status ne_affinity_compute(ne_affinity *affinity, const ne_dense *x, ne_graph **graph);
+NE_API ne_status ne_affinity_compute_graph(ne_affinity *affinity, const ne_graph *distances, ne_graph **graph);
+/** Arrays of the last computation, one f64 a row: "bandwidth" (eps_i of exp(-d / eps_i)), "entropy". */
+NE_API ne_status ne_affinity_get_array(const ne_affinity *affinity, const char *name, double *values, size_t count);
+
+/* --- 6. Embedding ----------------------------------------------------------------------------------------------- */
+
+/** A map from n x d data to n x c coordinates: iterative ("tsne") or not ("pca"). */
+typedef struct ne_embedding ne_embedding;
+
+/** Called after steps of a fit, and within long phases of it: phase is "knn", "affinity", "init", "exaggeration" or
+ *  "optimize"; step of steps are done; loss and gradient_norm are NaN where they are not known. Return 0 to go on,
+ *  anything else to stop. May call ne_embedding_read() of the embedding that it reports on, and nothing else of it. */
+typedef int (*ne_progress_fn)(void *user, const char *phase, int64_t step, int64_t steps, double loss,
+                              double gradient_norm);
+
+NE_API ne_status ne_embedding_create(ne_context *context, const char *name, ne_embedding **embedding);
+NE_API void      ne_embedding_free(ne_embedding *embedding);
+NE_API ne_status ne_embedding_set(ne_embedding *embedding, const char *name, const char *text);
+NE_API ne_status ne_embedding_set_real(ne_embedding *embedding, const char *name, double value);
+NE_API ne_status ne_embedding_set_int(ne_embedding *embedding, const char *name, int64_t value);
+/** Array options: "init", n x c, the start itself, not rescaled (option init becomes "array"); NULL takes it back. */
+NE_API ne_status ne_embedding_set_array(ne_embedding *embedding, const char *name, const ne_dense *values);
+NE_API ne_status ne_embedding_get(const ne_embedding *embedding, const char *name, char *text, size_t size);
+/** Results of the last fit: "n_iter" (steps taken), "kl" (exact, of the fitted affinity; computed when asked for, n^2
+ *  pairs), "gradient_norm", "loss" (the last one tracked, else NaN), "lr" (in force at the end; before a fit the option),
+ *  "random_state_used", "recall_measured", "seconds" and its parts "seconds_knn", "seconds_affinity", "seconds_init",
+ *  "seconds_optimize". */
+NE_API ne_status ne_embedding_get_real(const ne_embedding *embedding, const char *name, double *value);
+NE_API ne_status ne_embedding_get_int(const ne_embedding *embedding, const char *name, int64_t *value);
+/** Array results, f64: "bandwidth" (n) of the input affinity; of pca: "mean" (d), "components" (c x d),
+ *  "explained_variance" (c). */
+NE_API ne_status ne_embedding_get_array(const ne_embedding *embedding, const char *name, double *values, size_t count);
+NE_API size_t    ne_embedding_option_count(const ne_embedding *embedding);
+NE_API ne_status ne_embedding_option_info(const ne_embedding *embedding, size_t index, const char *field, char *text,
+                                          size_t size);
+NE_API ne_status ne_embedding_set_progress(ne_embedding *embedding, ne_progress_fn progress, void *user);
+
+/** Fit the embedding to x, from the initialisation that option "init" names.
+ *
+ *  x        n x d, f32 or f64, any row stride; n >= 1, d >= 1, all finite.
+ *  y        n x c, a writable view, f32 or f64. Written on NE_OK and on NE_CANCELLED, and on no other status.
+ *  errors   NE_INVALID_ARGUMENT: the text names the first bad row and column. NE_CANCELLED: y is the state in
+ *           which the callback said stop (if there was one already). NE_OUT_OF_MEMORY: embedding can be fitted again.
+ *  threads  uses the threads of the context; y has the same bits for every number of them. */
+NE_API ne_status ne_embedding_fit(ne_embedding *embedding, const ne_dense *x, const ne_dense *y);
+NE_API ne_status ne_embedding_fit_f32(ne_embedding *embedding, const float *x, size_t n, size_t d, float *y);
+/** The same from a graph in place of data: distances, or an affinity (made symmetric as (P + P^T) / 2 and scaled to sum
+ *  to 1). x may be NULL; only init = pca needs it, and becomes random without it, with a warning. */
+NE_API ne_status ne_embedding_fit_graph(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x,
+                                        const ne_dense *y);
+
+/** A fit in pieces: start computes the affinity and the start, step takes up to k steps (and none beyond max_iter or
+ *  after the stopping test passed), read writes the embedding as it stands. The bits are those of one fit. One of x and
+ *  graph may be NULL. */
+NE_API ne_status ne_embedding_start(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x);
+NE_API ne_status ne_embedding_step(ne_embedding *embedding, size_t k);
+NE_API ne_status ne_embedding_read(const ne_embedding *embedding, const ne_dense *y);
+
+/** Coordinates of new rows, and rows of new coordinates, by a fitted embedding.
+ *  errors   NE_NOT_FITTED; NE_UNSUPPORTED: this type has no such map. */
+NE_API ne_status ne_embedding_transform(const ne_embedding *embedding, const ne_dense *x, const ne_dense *y);
+NE_API ne_status ne_embedding_inverse_transform(const ne_embedding *embedding, const ne_dense *y, const ne_dense *x);
+
+/* --- 7. Scores of an embedding y (n x c) of data x (n x d). Linear memory; exact neighbors; see docs/scores.md. ---- */
+
+/** Kullback-Leibler divergence sum_ij p_ij log(p_ij / q_ij) in nats, of an affinity (as it stands in the graph, scaled
+ *  to sum to 1) and the Student kernel with degrees_of_freedom (1 for t-SNE) over all pairs. n^2 pairs in f32, summed in
+ *  f64. van der Maaten & Hinton 2008, equation 1. */
+NE_API ne_status ne_score_kl(ne_context *context, const ne_graph *affinity, const ne_dense *y,
+                             double degrees_of_freedom, double *value);
+/** 1 - (2 / (n k (2n - 3k - 1))) sum_i sum_{j in k nearest of i in y} max(0, rank of j seen from i in x - k); euclidean,
+ *  1 <= k < n / 2. Venna & Kaski 2001, equation 3. */
+NE_API ne_status ne_score_trustworthiness(ne_context *context, const ne_dense *x, const ne_dense *y, size_t k,
+                                          double *value);
+/** Mean share of the k nearest rows in x that are among the k nearest in y. */
+NE_API ne_status ne_score_knn_preservation(ne_context *context, const ne_dense *x, const ne_dense *y, size_t k,
+                                           double *value);
+/** Share of rows whose label wins the vote of its k nearest other rows in y (the smallest label wins ties). */
+NE_API ne_status ne_score_knn_accuracy(ne_context *context, const ne_dense *y, const int64_t *labels, size_t k,
+                                       double *value);
+/** Mean share of the k nearest other rows in y that have the row's own label. */
+NE_API ne_status ne_score_knn_label_agreement(ne_context *context, const ne_dense *y, const int64_t *labels, size_t k,
+                                              double *value);
+
+/* --- 8. Extending. Tables are const, live as long as the process, and only grow at the end. ---------------------- */
+
+/** Sets the calling thread's error text and returns status; for hooks. */
+NE_API ne_status ne_fail(ne_status status, const char *format, ...) NE_FORMAT(2, 3);
+
+typedef enum ne_option_type {
+    NE_OPT_REAL   = 1, /* a double in the parameter block; "auto" is NaN */
+    NE_OPT_INT    = 2, /* an int64_t; "none" is INT64_MIN */
+    NE_OPT_BOOL   = 3, /* an int64_t, 0 or 1 */
+    NE_OPT_CHOICE = 4, /* an int64_t, the place of the word in choices */
+    NE_OPT_NAME   = 5  /* a char[NE_NAME_SIZE]: the name of a registered type, checked when it is used */
+} ne_option_type;
+
+enum { NE_NAME_SIZE = 48 };
+
+enum {
+    NE_OPT_MIN_OPEN   = 1, /* min itself is outside the range */
+    NE_OPT_MAX_OPEN   = 2,
+    NE_OPT_AUTO       = 4, /* a real that may be "auto" */
+    NE_OPT_NONE       = 8, /* an int that may be "none" */
+    NE_OPT_MAX_FROM_N = 16 /* the upper bound is n + max, as n - 1 for max = -1: checked when the data comes */
+};
+
+/** One option: the only place in which its default, range, unit and help stand. */
+typedef struct ne_option {
+    const char *name;
+    int32_t     type; /* ne_option_type */
+    uint32_t    flags;
+    size_t      offset;    /* into the type's parameter block */
+    const char *preset;    /* the default, as text: "30", "auto" */
+    const char *reference; /* the default under reference=torchdr; NULL: the same */
+    double      min, max;
+    const char *choices;   /* "auto|exact|barnes_hut|fft" */
+    const char *unit;
+    const char *help;      /* one line */
+} ne_option;
+
+/** Another default for an option that the type inherits. */
+typedef struct ne_preset {
+    const char *name, *preset, *reference;
+} ne_preset;
+
+/** A distance between two rows of d numbers. For built-in and user's metrics alike; distances are not negative, and
+ *  NaN is an error of the fit. Called from several threads at once. distance_f64 may be NULL: rows are then narrowed. */
+typedef struct ne_metric_ops {
+    size_t      struct_size; /* sizeof(ne_metric_ops) */
+    const char *name, *help;
+    double (*distance_f32)(const float *a, const float *b, size_t d, void *user);
+    double (*distance_f64)(const double *a, const double *b, size_t d, void *user);
+    void *user;
+} ne_metric_ops;
+
+NE_API ne_status ne_metric_register(const ne_metric_ops *ops);
+
+/** What a hook may know of the fit it serves. */
+typedef struct ne_problem {
+    size_t         struct_size;
+    size_t         n, c;
+    size_t         row0, row1; /* the rows of this rank: its hooks are called for pieces of this range only */
+    const ne_csr  *affinity;   /* symmetric, sums to 1, f32, rows in working order; NULL before on_affinity_computed */
+    const int64_t *order;      /* n: the caller's index of each working row; random numbers are keyed by it */
+    uint64_t       seed;
+    int64_t        max_iter;
+    int32_t        threads;
+    int32_t        reference;  /* 1 under reference=torchdr */
+} ne_problem;
+
+/** How the stock kernels serve a method, filled by plan() and changed by on_step_begin().
+ *
+ *  Minimised: attract * L_att + repulse * L_rep over z, with q_ij = kernel(|z_i - z_j|^2),
+ *    L_att = -sum_ij p_ij log q_ij,   L_rep = log sum_{i != j} q_ij  (NE_OVER_PAIRS),
+ *    (1/n) sum_i log sum_{j != i} q_ij  (NE_OVER_ROWS)  or  sum_{i != j} q_ij  (NE_UNNORMALISED). */
+typedef struct ne_terms {
+    size_t      struct_size;
+    const char *affinity_out;      /* before plan(): the table's */
+    const void *affinity_out_params;
+    int32_t     normalised;        /* ne_normalisation */
+    int32_t     repulsion;         /* ne_repulsion */
+    double      attract, repulse;
+} ne_terms;
+
+typedef enum ne_normalisation {
+    NE_UNNORMALISED = 0,
+    NE_OVER_PAIRS   = 1,
+    NE_OVER_ROWS    = 2
+} ne_normalisation;
+
+typedef enum ne_repulsion {
+    NE_REPULSION_AUTO       = 0,
+    NE_REPULSION_EXACT      = 1,
+    NE_REPULSION_BARNES_HUT = 2,
+    NE_REPULSION_FFT        = 3,
+    NE_REPULSION_NONE       = 4 /* the method has its own repulsion hook, or none */
+} ne_repulsion;
+
+/** An affinity. An input affinity has weights(), an output affinity kernel(); both may be there.
+ *
+ *  weights  One directed row: the affinities of count neighbors at the given distances, ascending, into values (they
+ *           need not sum to anything: scale() tells). bandwidth receives the row's scale. Called from several threads.
+ *  kernel   count squared distances s: q[i] = kernel(s[i]) and slope[i] = -d log q / ds, both finite and not negative.
+ *           Called from several threads. */
+typedef struct ne_affinity_ops {
+    size_t           struct_size; /* sizeof(ne_affinity_ops) */
+    const char      *name, *help;
+    const ne_option *options;
+    size_t           option_count, option_size, params_size;
+    ne_status (*check)(const void *params, size_t n);     /* what relates options to each other and to n; may be NULL */
+    size_t (*neighbors)(const void *params, size_t n);    /* how many neighbors a row wants; n - 1: all of them */
+    ne_status (*weights)(const void *params, size_t n, size_t count, const float *distances, float *values,
+                         double *bandwidth);
+    int32_t row_sum_is_one; /* 1: each row's weights sum to 1, and P is (P + P^T) / (2n) */
+    void (*kernel)(const void *params, size_t count, const float *s, float *q, float *slope);
+} ne_affinity_ops;
+
+NE_API ne_status ne_affinity_register(const ne_affinity_ops *ops);
+
+/** A method. The loop calls, in this order: plan once; on_affinity_computed once; then for each step on_step_begin,
+ *  the gradient (whole_loss, or else the attractive and the repulsive one), the optimizer, on_step_end. A NULL hook is
+ *  the stock one that terms describe. z is n x c, row-major, in working order; a hook writes the rows [row0, row1) of
+ *  gradient and no other (gradient points at row 0), and is called for several ranges at once from several threads.
+ *  Gradient hooks leave the weights attract and repulse out; the loop applies them. */
+typedef struct ne_method_ops {
+    size_t           struct_size; /* sizeof(ne_method_ops) where the table was compiled */
+    const char      *name, *help; /* "tsne"; one line */
+    const char      *affinity_in, *affinity_out; /* names of its affinities, whose options become the method's; or NULL */
+    const ne_option *options;     /* option_count entries, option_size bytes apart, */
+    size_t           option_count, option_size; /* so that a longer ne_option breaks no old plug-in */
+    const ne_preset *presets;
+    size_t           preset_count;
+    size_t           params_size, state_size; /* the block that option offsets point into; the method's own state, zeroed */
+
+    ne_status (*plan)(const void *params, const ne_problem *problem, void *state, ne_terms *terms);
+    ne_status (*on_affinity_computed)(const void *params, const ne_problem *problem, void *state);
+    ne_status (*on_step_begin)(const void *params, const ne_problem *problem, void *state, int64_t step,
+                               ne_terms *terms);
+    ne_status (*attractive_gradient)(const void *params, const ne_problem *problem, void *state, const float *z,
+                                     size_t row0, size_t row1, float *gradient);
+    ne_status (*repulsive_gradient)(const void *params, const ne_problem *problem, void *state, const float *z,
+                                    size_t row0, size_t row1, float *gradient);
+    ne_status (*attractive_loss)(const void *params, const ne_problem *problem, void *state, const float *z,
+                                 size_t row0, size_t row1, double *loss);
+    ne_status (*repulsive_loss)(const void *params, const ne_problem *problem, void *state, const float *z,
+                                size_t row0, size_t row1, double *loss);
+    ne_status (*whole_loss)(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
+                            size_t row1, float *gradient, double *loss);
+    ne_status (*on_step_end)(const void *params, const ne_problem *problem, void *state, int64_t step, const float *z);
+
+    /* A map without a loop, as pca: fit replaces all of the above. state is one block of state_size, zeroed, owned by the
+     * library; fit and transform may allocate through context only. */
+    ne_status (*fit)(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_dense *y);
+    ne_status (*transform)(const void *params, const ne_context *context, const void *state, const ne_dense *x,
+                           const ne_dense *y);
+    ne_status (*inverse_transform)(const void *params, const ne_context *context, const void *state, const ne_dense *y,
+                                   const ne_dense *x);
+    ne_status (*get_array)(const void *state, const char *name, const double **values, size_t *count);
+    void (*clear)(ne_context *context, void *state); /* frees what state holds */
+} ne_method_ops;
+
+/** Add a method, which ne_embedding_create() then finds by ops->name. Safe from any thread. errors:
+ *  NE_INVALID_ARGUMENT: the name is taken, a help line is missing, a default is outside its range. */
+NE_API ne_status ne_method_register(const ne_method_ops *ops);
+
+/** The registered names, built-in ones first: kind is "method", "affinity" or "metric". NULL past the end. */
+NE_API const char *ne_type_name(const char *kind, size_t index);
+NE_API const char *ne_type_help(const char *kind, size_t index);
+
+/** Memory from the context's allocator, for hooks: 64-byte aligned, zeroed, count * size checked; NULL with the error
+ *  text set when there is none. */
+NE_API void *ne_allocate(ne_context *context, size_t count, size_t size);
+NE_API void  ne_release(ne_context *context, void *block);
+
+/* --- 9. Experimental. No promise: may change or go in any release. ----------------------------------------------- */
+#ifdef NE_EXPERIMENTAL
+/** The objective (attract and repulse at 1) and its gradient (n x c) at y, in f64 and exact over all pairs, of the affinity of the last fit or
+ *  start. Either output may be NULL. */
+NE_API ne_status ne_embedding_gradient(const ne_embedding *embedding, const double *y, double *gradient, double *loss);
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif
