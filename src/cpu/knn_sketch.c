@@ -1,0 +1,286 @@
+/* cpu/knn_sketch.c: see knn_sketch.h.
+ *
+ * The basis need not be exact, only orthonormal and nearly the best: subspace iteration on a sample X (s x d, kept as its
+ * transpose) from random directions, Q <- orth(X^T X Q) (Halko, Martinsson & Tropp 2011, section 4.5), then the principal
+ * directions within that space. Panels of constant size are the unit of work, each a product of its own. */
+#include "cpu/knn_sketch.h"
+
+#include "base/blas.h"
+#include "base/clones.h"
+#include "base/random.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+enum {
+    SHORT_ROW  = 64,  /* up to here a row is its own sketch */
+    CANDIDATES = 112, /* directions iterated; at most, and not all are kept */
+    MOST       = 95,
+    SAMPLE     = 4096,
+    ROUNDS     = 2,
+    PANEL      = 128,
+    PIECE      = 64 /* rows projected at a time */
+};
+static const double enough = 0.9; /* share of the variance that components must keep */
+
+typedef struct basis {
+    size_t  d, samples, directions;
+    float  *sample;    /* d x samples: the transpose */
+    float  *direction; /* directions x d, orthonormal rows */
+    float  *image;     /* directions x samples */
+    double *square;    /* d x directions, for the QR */
+    double *gram;      /* directions x directions */
+    double *variance, *rotation;
+} basis;
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static ne_status basis_create(ne_context *context, const knn_rows *rows, uint64_t seed, basis *b)
+{
+    const ne_allocator *mem = &context->memory;
+    const size_t        d   = rows->width;
+    ne_status           st  = NE_OK;
+    float              *packed;
+
+    b->d          = d;
+    b->samples    = smaller(rows->count, SAMPLE);
+    b->directions = smaller(smaller(CANDIDATES, d), b->samples);
+    packed        = memory_new(mem, b->samples, d * sizeof *packed);
+    b->sample     = memory_new(mem, b->samples, d * sizeof *b->sample);
+    b->direction  = memory_new(mem, b->directions, d * sizeof *b->direction);
+    b->image      = memory_new(mem, b->directions, b->samples * sizeof *b->image);
+    b->square     = memory_new(mem, b->directions, d * sizeof *b->square);
+    b->gram       = memory_new(mem, b->directions, b->directions * sizeof *b->gram);
+    b->rotation   = memory_new(mem, b->directions, b->directions * sizeof *b->rotation);
+    b->variance   = memory_new(mem, b->directions, sizeof *b->variance);
+    if (!packed || !b->sample || !b->direction || !b->image || !b->square || !b->gram || !b->rotation || !b->variance) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t s = 0; s < b->samples; s++) knn_rows_pack(rows, NULL, s * rows->count / b->samples, 1, packed + s * d);
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t j0 = 0; j0 < d; j0 += 16)
+        for (size_t s = 0; s < b->samples; s++)
+            for (size_t j = j0; j < smaller(j0 + 16, d); j++) b->sample[j * b->samples + s] = packed[s * d + j];
+    for (size_t r = 0; r < b->directions; r++)
+        for (size_t j = 0; j < d; j++) {
+            const random_block draw = random_draw(seed, STREAM_KNN, 0, r, (uint32_t)j);
+            b->direction[r * d + j] = (float)(random_unit(draw.word[0]) - 0.5);
+        }
+done:
+    memory_free(mem, packed);
+    return st;
+}
+
+static void basis_clear(const ne_allocator *mem, basis *b)
+{
+    memory_free(mem, b->sample);
+    memory_free(mem, b->direction);
+    memory_free(mem, b->image);
+    memory_free(mem, b->square);
+    memory_free(mem, b->gram);
+    memory_free(mem, b->rotation);
+    memory_free(mem, b->variance);
+}
+
+/* image = direction X^T */
+static void basis_map(const ne_context *context, basis *b)
+{
+    const size_t s = b->samples;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
+    for (size_t p = 0; p < s; p += PANEL)
+        blas_sgemm_nn(b->directions, smaller(PANEL, s - p), b->d, 1, b->direction, b->d, b->sample + p, s, 0, b->image + p, s);
+}
+
+/* direction = orth(image X) */
+static ne_status basis_iterate(ne_context *context, basis *b)
+{
+    const size_t d = b->d, s = b->samples, r = b->directions;
+    ne_status    st;
+    basis_map(context, b);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
+    for (size_t p = 0; p < d; p += PANEL)
+        blas_sgemm_nt(r, smaller(PANEL, d - p), s, 1, b->image, s, b->sample + p * s, s, 0, b->direction + p, d);
+    for (size_t i = 0; i < r; i++)
+        for (size_t j = 0; j < d; j++) b->square[j * r + i] = (double)b->direction[i * d + j];
+    st = blas_orthonormalise(context, d, r, b->square);
+    for (size_t i = 0; i < r && st == NE_OK; i++)
+        for (size_t j = 0; j < d; j++) b->direction[i * d + j] = (float)b->square[j * r + i];
+    return st;
+}
+
+/* Turn the directions into the principal ones of the sample within their span, in order of variance. */
+static ne_status basis_turn(ne_context *context, basis *b)
+{
+    const size_t d = b->d, s = b->samples, r = b->directions;
+    float       *gram, *turned, *rotation;
+    ne_status    st   = NE_OK;
+
+    turned   = memory_new(&context->memory, r, d * sizeof *turned);
+    rotation = memory_new(&context->memory, r, 2 * r * sizeof *rotation);
+    if (!turned || !rotation) { st = NE_OUT_OF_MEMORY; goto done; }
+    gram = rotation + r * r;
+    basis_map(context, b);
+    blas_sgemm_nt(r, r, s, 1, b->image, s, b->image, s, 0, gram, r);
+    for (size_t i = 0; i < r * r; i++) b->gram[i] = (double)gram[i];
+    if ((st = blas_eigen_top(context, r, b->gram, r, b->variance, b->rotation)) != NE_OK) goto done;
+    for (size_t i = 0; i < r * r; i++) rotation[i] = (float)b->rotation[i];
+    blas_sgemm_nn(r, d, r, 1, rotation, r, b->direction, d, 0, turned, d);
+    memcpy(b->direction, turned, r * d * sizeof *turned);
+done:
+    memory_free(&context->memory, turned);
+    memory_free(&context->memory, rotation);
+    return st;
+}
+
+/* How many of the directions keep enough of the variance: one less than a multiple of 16, as the rest has a column. 0 where the
+ * rows themselves would hardly be longer. */
+static size_t basis_choose(const basis *b)
+{
+    double total = 0, kept = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < b->d * b->samples; i++) total += (double)b->sample[i] * (double)b->sample[i];
+    while (count < b->directions && count < MOST && kept < enough * total) kept += b->variance[count++];
+    count = smaller(count / 16 * 16 + 15, smaller(MOST, b->directions));
+    return 10 * count >= 7 * b->d ? 0 : count;
+}
+
+/* Panels of PIECE rows: packed, projected, and the length of what is left. */
+static ne_status project(ne_context *context, const knn_rows *rows, const basis *b, knn_sketch *made)
+{
+    const size_t d = b->d, c = made->components, threads = (size_t)context_threads(context);
+    float       *packed = memory_new(&context->memory, threads * PIECE, d * sizeof *packed);
+    if (!packed) return NE_OUT_OF_MEMORY;
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t i0 = 0; i0 < rows->count; i0 += PIECE) {
+        const size_t count = smaller(PIECE, rows->count - i0);
+        float       *mine = packed + (size_t)omp_get_thread_num() * PIECE * d, *row = made->row + i0 * made->width;
+        knn_rows_pack(rows, NULL, i0, count, mine);
+        blas_sgemm_nt(count, c, d, 1, mine, d, b->direction, d, 0, row, made->width);
+        for (size_t i = i0; i < i0 + count; i++, row += made->width) {
+            double kept = 0;
+            for (size_t j = 0; j < c; j++) kept += (double)row[j] * (double)row[j];
+            row[c] = (float)sqrt(fmax(0, (double)rows->square[i] - kept));
+        }
+    }
+    memory_free(&context->memory, packed);
+    return NE_OK;
+}
+
+ne_status knn_sketch_create(ne_context *context, const knn_rows *rows, uint64_t seed, knn_sketch *made)
+{
+    const ne_allocator *mem = &context->memory;
+    ne_status           st  = NE_OK;
+    basis               b   = {0};
+
+    *made = (knn_sketch){0};
+    if (rows->width > SHORT_ROW) {
+        if ((st = basis_create(context, rows, seed, &b)) != NE_OK) goto done;
+        for (int round = 0; round < ROUNDS && st == NE_OK; round++) st = basis_iterate(context, &b);
+        if (st != NE_OK || (st = basis_turn(context, &b)) != NE_OK) goto done;
+        made->components = basis_choose(&b);
+    }
+    made->whole = made->components == 0;
+    if (made->whole) made->components = rows->width;
+    made->width = made->whole ? rows->width : made->components + 1;
+    made->row   = memory_new(mem, rows->count, made->width * sizeof *made->row);
+    if (!made->row) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!made->whole) {
+        st = project(context, rows, &b, made);
+    } else {
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+        for (size_t i = 0; i < rows->count; i++) knn_rows_pack(rows, NULL, i, 1, made->row + i * made->width);
+    }
+done:
+    basis_clear(mem, &b);
+    return st;
+}
+
+void knn_sketch_clear(const ne_allocator *mem, knn_sketch *sketch)
+{
+    memory_free(mem, sketch->row);
+    memory_free(mem, sketch->panel);
+    *sketch = (knn_sketch){0};
+}
+
+/* rho minimises sum over near pairs of (rest_i . rest_j - rho |rest_i| |rest_j|)^2. One partial sum a query. */
+ne_status knn_sketch_correlate(ne_context *context, const knn_rows *rows, const int32_t *query, size_t queries,
+                               const int32_t *near, size_t k, knn_sketch *sketch)
+{
+    const size_t d = rows->width, threads = (size_t)context_threads(context), width = sketch->width, c = sketch->components;
+    ne_status    st     = NE_OK;
+    float       *packed = memory_new(&context->memory, threads, 2 * d * sizeof *packed);
+    double      *part   = memory_zero(&context->memory, queries, 2 * sizeof *part);
+    double       with = 0, of = 0;
+
+    if (!packed || !part) { st = NE_OUT_OF_MEMORY; goto done; }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
+    for (size_t q = 0; q < queries; q++) {
+        float       *a = packed + (size_t)omp_get_thread_num() * 2 * d, *b = a + d;
+        const float *p = sketch->row + (size_t)query[q] * width;
+        knn_rows_pack(rows, NULL, (size_t)query[q], 1, a);
+        for (size_t l = 0; l < k; l++) {
+            const size_t j = (size_t)near[q * k + l];
+            const float *r = sketch->row + j * width;
+            double       rest = 0, lengths = (double)p[c] * (double)r[c];
+            knn_rows_pack(rows, NULL, j, 1, b);
+            for (size_t t = 0; t < d; t++) rest += (double)a[t] * (double)b[t];
+            for (size_t t = 0; t < c; t++) rest -= (double)p[t] * (double)r[t];
+            part[2 * q] += rest * lengths;
+            part[2 * q + 1] += lengths * lengths;
+        }
+    }
+    for (size_t q = 0; q < queries; q++) {
+        with += part[2 * q];
+        of += part[2 * q + 1];
+    }
+    sketch->rho = of > 0 ? fmin(fmax(with / of, 0), 1) : 0;
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t i = 0; i < rows->count; i++) sketch->row[i * width + c] *= (float)sqrt(sketch->rho);
+done:
+    memory_free(&context->memory, packed);
+    memory_free(&context->memory, part);
+    return st;
+}
+
+/* Eight registers of sums for eight floats each, two loads and four broadcasts a column: bound by multiply-adds. A BLAS would
+ * pack both sides first, which a few dozen rows do not pay back: at 36 rows by 128 of 96 columns it takes 1.4 times as long. */
+NE_CLONES static void sketch_products(const float *restrict panel, size_t panels, size_t width, const float *const row[4],
+                                      float *restrict value, size_t stride)
+{
+    const float *restrict a = row[0], *restrict b = row[1], *restrict c = row[2], *restrict d = row[3];
+    for (size_t p = 0; p < panels; p++, panel += width * SKETCH_PANEL, value += SKETCH_PANEL) {
+        float s[SKETCH_PANEL] = {0}, t[SKETCH_PANEL] = {0}, u[SKETCH_PANEL] = {0}, v[SKETCH_PANEL] = {0};
+        for (size_t j = 0; j < width; j++)
+            for (size_t l = 0; l < SKETCH_PANEL; l++) {
+                const float x = panel[j * SKETCH_PANEL + l];
+                s[l] += a[j] * x;
+                t[l] += b[j] * x;
+                u[l] += c[j] * x;
+                v[l] += d[j] * x;
+            }
+        for (size_t l = 0; l < SKETCH_PANEL; l++) {
+            value[l]              = -2 * s[l];
+            value[stride + l]     = -2 * t[l];
+            value[2 * stride + l] = -2 * u[l];
+            value[3 * stride + l] = -2 * v[l];
+        }
+    }
+}
+
+void knn_sketch_products(const float *panel, size_t panels, size_t width, const float *const row[4], float *value,
+                         size_t stride)
+{
+    sketch_products(panel, panels, width, row, value, stride);
+}
+
+void knn_sketch_row(const knn_sketch *sketch, size_t position, float *row)
+{
+    const float *panel = sketch->panel + position / SKETCH_PANEL * SKETCH_PANEL * sketch->width + position % SKETCH_PANEL;
+    for (size_t j = 0; j < sketch->width; j++) row[j] = panel[j * SKETCH_PANEL];
+}

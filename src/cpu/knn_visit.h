@@ -1,0 +1,11 @@
+/* cpu/knn_visit.h: the search itself: every cell's rows against the rows of the cells nearby, by a plan. */
+#ifndef NE_CPU_KNN_VISIT_H
+#define NE_CPU_KNN_VISIT_H
+
+#include "cpu/knn_pilot.h"
+
+/* index and distance: count x k. errors: NE_OUT_OF_MEMORY; NE_CANCELLED; NE_INVALID_ARGUMENT: a user's metric gave NaN. */
+ne_status knn_visit(ne_context *context, const knn_search *search, const knn_sketch *sketch, const knn_cells *cells,
+                    const knn_plan *plan, int32_t *index, float *distance);
+
+#endif

@@ -1,0 +1,148 @@
+/* cpu/x86/attract_avx2.c: see attract_avx2.h and cpu/attract.c.
+ *
+ * Eight edges at a time. A point of two columns is 8 bytes, so two loads fill half a register and shuffles part x from y:
+ * half the time of the hardware's gather. The loop is bound by its loads (8 of z, 4 of col in pairs, 1 of val: about 9
+ * cycles), so the division costs nothing, and an estimate of the reciprocal would gain nothing. A point of three columns
+ * is a masked 16-byte load, which reads nothing past the end of z.
+ *
+ * The last edges of a row are once more its last eight, with the weights masked that are done already: one branch to
+ * guess, where a loop over the rest has several. Rows of fewer than eight edges have that loop. */
+#include "cpu/x86/attract_avx2.h"
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+
+#include <immintrin.h>
+#include <string.h>
+
+#define TARGET __attribute__((target("avx2,fma")))
+#define INLINE __attribute__((target("avx2,fma"), always_inline)) static inline
+
+typedef struct edge_sum {
+    __m256 x[3];
+} edge_sum;
+
+int attract_avx2_usable(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+/* (x, y, x, y) of two points; their columns are the halves of one 64-bit load. */
+INLINE __m128 load_two(const float *z, const int32_t *col)
+{
+    uint64_t pair;
+    memcpy(&pair, col, sizeof pair);
+    const __m128d low = _mm_load_sd((const double *)(const void *)(z + 2 * (pair & 0xffffffff)));
+    return _mm_loadh_pi(_mm_castpd_ps(low), (const __m64 *)(const void *)(z + 2 * (pair >> 32)));
+}
+
+INLINE void load_eight_2d(const float *z, const int32_t *col, __m256 *x)
+{
+    const __m256 a = _mm256_set_m128(load_two(z, col + 4), load_two(z, col));
+    const __m256 b = _mm256_set_m128(load_two(z, col + 6), load_two(z, col + 2));
+    x[0]           = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));
+    x[1]           = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));
+}
+
+INLINE __m256 load_halves_3d(const float *z, int32_t low, int32_t high)
+{
+    const __m128i three = _mm_setr_epi32(-1, -1, -1, 0);
+    return _mm256_set_m128(_mm_maskload_ps(z + 3 * (size_t)high, three), _mm_maskload_ps(z + 3 * (size_t)low, three));
+}
+
+INLINE void load_eight_3d(const float *z, const int32_t *col, __m256 *x)
+{
+    const __m256 a = load_halves_3d(z, col[0], col[4]), b = load_halves_3d(z, col[1], col[5]);
+    const __m256 c = load_halves_3d(z, col[2], col[6]), d = load_halves_3d(z, col[3], col[7]);
+    const __m256 ab = _mm256_unpacklo_ps(a, b), cd = _mm256_unpacklo_ps(c, d); /* x x y y in each half */
+    x[0] = _mm256_shuffle_ps(ab, cd, _MM_SHUFFLE(1, 0, 1, 0));
+    x[1] = _mm256_shuffle_ps(ab, cd, _MM_SHUFFLE(3, 2, 3, 2));
+    x[2] = _mm256_shuffle_ps(_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d), _MM_SHUFFLE(1, 0, 1, 0));
+}
+
+/* sum += p (z_i - z_j) / (nu + |z_i - z_j|^2) */
+INLINE void add_eight(int c, const __m256 *zi, __m256 nu, const float *z, const int32_t *col, __m256 p, edge_sum *sum)
+{
+    __m256 d[3], u = nu;
+    if (c == 2) load_eight_2d(z, col, d);
+    else load_eight_3d(z, col, d);
+    for (int k = c - 1; k >= 0; k--) {
+        d[k] = _mm256_sub_ps(zi[k], d[k]);
+        u    = _mm256_fmadd_ps(d[k], d[k], u);
+    }
+    const __m256 w = _mm256_div_ps(p, u);
+    for (int k = 0; k < c; k++) sum->x[k] = _mm256_fmadd_ps(w, d[k], sum->x[k]);
+}
+
+INLINE float add_lanes(__m256 v)
+{
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half        = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
+INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, const float *val, const float *z,
+                        const float *zi, float nu, float *f)
+{
+    static const int32_t keep_last[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
+    const __m256         nus           = _mm256_set1_ps(nu);
+    const float          scale         = 0.5f * (nu + 1.0f);
+    __m256               own[3];
+    edge_sum             sum;
+    size_t               e = first;
+
+    for (int k = 0; k < c; k++) {
+        own[k]   = _mm256_set1_ps(zi[k]);
+        sum.x[k] = _mm256_setzero_ps();
+    }
+    for (; e + 8 <= last; e += 8) add_eight(c, own, nus, z, col + e, _mm256_loadu_ps(val + e), &sum);
+    if (e < last && last - first >= 8) {
+        const __m256i keep = _mm256_loadu_si256((const __m256i *)(const void *)(keep_last + (last - e)));
+        const __m256  p    = _mm256_and_ps(_mm256_loadu_ps(val + last - 8), _mm256_castsi256_ps(keep));
+        add_eight(c, own, nus, z, col + last - 8, p, &sum);
+        e = last;
+    }
+    float total[3];
+    for (int k = 0; k < c; k++) total[k] = add_lanes(sum.x[k]);
+    for (; e < last; e++) {
+        const float *zj = z + (size_t)c * (size_t)col[e];
+        float        u  = nu;
+        for (int k = 0; k < c; k++) u += (zi[k] - zj[k]) * (zi[k] - zj[k]);
+        for (int k = 0; k < c; k++) total[k] += val[e] / u * (zi[k] - zj[k]);
+    }
+    for (int k = 0; k < c; k++) f[k] = scale * total[k];
+}
+
+TARGET void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu,
+                            size_t row0, size_t row1, float *f)
+{
+    for (size_t i = row0; i < row1; i++)
+        attract_row(2, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 2 * i, nu, f + 2 * i);
+}
+
+TARGET void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu,
+                            size_t row0, size_t row1, float *f)
+{
+    for (size_t i = row0; i < row1; i++)
+        attract_row(3, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 3 * i, nu, f + 3 * i);
+}
+
+#else
+
+int attract_avx2_usable(void)
+{
+    return 0;
+}
+
+void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu, size_t row0,
+                     size_t row1, float *f)
+{
+    (void)start, (void)col, (void)val, (void)z, (void)nu, (void)row0, (void)row1, (void)f;
+}
+
+void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu, size_t row0,
+                     size_t row1, float *f)
+{
+    (void)start, (void)col, (void)val, (void)z, (void)nu, (void)row0, (void)row1, (void)f;
+}
+
+#endif
