@@ -1,0 +1,202 @@
+/* embedding/step.c: the loop. One step: schedule, attraction, repulsion, update; every check_interval steps a look at the
+ * gradient norm. What step t does depends on the options, the state and t only. */
+#include "base/clock.h"
+#include "embedding/embedding.h"
+#include "optim/schedule.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- Hooks of the method, called over fixed blocks of rows from all threads -------------------------------------- */
+
+enum { HOOK_ROWS = 1024 };
+
+typedef struct hook_error {
+    int64_t   block; /* the first that failed, or -1 */
+    ne_status status;
+    char      text[256];
+} hook_error;
+
+typedef ne_status (*gradient_hook)(const void *params, const ne_problem *problem, void *state, const float *z,
+                                   size_t row0, size_t row1, float *gradient);
+
+static void keep_first_error(hook_error *error, int64_t block, ne_status status)
+{
+#pragma omp critical(ne_hook_error)
+    if (error->block < 0 || block < error->block) {
+        error->block  = block;
+        error->status = status;
+        snprintf(error->text, sizeof error->text, "%s", ne_last_error());
+    }
+}
+
+static ne_status finish_hooks(const hook_error *error)
+{
+    return error->block < 0 ? NE_OK : ne_fail(error->status, "%s", error->text);
+}
+
+static ne_status call_gradient(ne_embedding *e, const fit *f, gradient_hook hook, float *gradient)
+{
+    hook_error    error  = {.block = -1};
+    const int64_t blocks = (int64_t)((f->n + HOOK_ROWS - 1) / HOOK_ROWS);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(e->context))
+    for (int64_t b = 0; b < blocks; b++) {
+        const size_t from = (size_t)b * HOOK_ROWS, to = from + HOOK_ROWS < f->n ? from + HOOK_ROWS : f->n;
+        const ne_status st = hook(e->params.method, &f->problem, state_method(f->state), state_z(f->state), from, to, gradient);
+        if (st != NE_OK) keep_first_error(&error, b, st);
+    }
+    return finish_hooks(&error);
+}
+
+static ne_status call_whole_loss(ne_embedding *e, const fit *f, float *gradient, double *loss)
+{
+    hook_error          error   = {.block = -1};
+    const int64_t       blocks  = (int64_t)((f->n + HOOK_ROWS - 1) / HOOK_ROWS);
+    const ne_allocator *mem     = &e->context->memory;
+    double             *partial = memory_zero(mem, (size_t)blocks, sizeof *partial);
+    if (!partial) return NE_OUT_OF_MEMORY;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(e->context))
+    for (int64_t b = 0; b < blocks; b++) {
+        const size_t from = (size_t)b * HOOK_ROWS, to = from + HOOK_ROWS < f->n ? from + HOOK_ROWS : f->n;
+        const ne_status st = e->ops->whole_loss(e->params.method, &f->problem, state_method(f->state), state_z(f->state),
+                                                from, to, gradient, &partial[b]);
+        if (st != NE_OK) keep_first_error(&error, b, st);
+    }
+    *loss = 0;
+    for (int64_t b = 0; b < blocks; b++) *loss += partial[b];
+    memory_free(mem, partial);
+    return finish_hooks(&error);
+}
+
+/* --- One step ---------------------------------------------------------------------------------------------------- */
+
+static schedule_rule rule_of(const ne_embedding *e, const fit *f)
+{
+    const base_params  *b    = &e->base;
+    const schedule_rule rule = {.n          = f->n,
+                                .max_iter   = b->max_iter,
+                                .early_iter = b->early_exaggeration_iter,
+                                .early      = b->early_exaggeration_coeff,
+                                .late       = b->late_exaggeration_coeff,
+                                .rate       = b->lr,
+                                .momentum   = b->momentum,
+                                .linear     = b->scheduler == SCHEDULER_LINEAR,
+                                .reference  = b->reference != 0};
+    return rule;
+}
+
+/* Gradients into f->attraction and f->repulsion, their scales into the job, the loss if it is wanted. */
+static ne_status compute_gradient(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job)
+{
+    const ne_method_ops *ops     = e->ops;
+    ne_context          *context = e->context;
+    const float         *z       = state_z(f->state);
+    double               attractive_loss = 0, normaliser = 0;
+    ne_status            st              = NE_OK;
+
+    job->attraction    = f->attraction;
+    job->repulsion     = f->repulsion;
+    job->attract_scale = terms->attract;
+    job->repulse_scale = -terms->repulse;
+    f->state->loss     = NAN;
+    if (ops->whole_loss) {
+        job->attract_scale = 1;
+        job->repulsion     = NULL;
+        return call_whole_loss(e, f, f->attraction, &f->state->loss);
+    }
+    if (ops->attractive_gradient) {
+        st = call_gradient(e, f, ops->attractive_gradient, f->attraction);
+    } else {
+        const attraction_job attract = {.n = f->n, .c = f->c, .row0 = 0, .row1 = f->n, .p = &f->p_view, .z = z,
+                                        .f = f->attraction, .loss = want_loss ? &attractive_loss : NULL,
+                                        .kernel = &f->kernel};
+        st                 = context->backend->attract(context, &attract);
+        job->attract_scale = 4 * terms->attract;
+    }
+    if (st != NE_OK) return st;
+    if (ops->repulsive_gradient) {
+        st = call_gradient(e, f, ops->repulsive_gradient, f->repulsion);
+    } else if (f->repulse && terms->repulse != 0) {
+        repulsion_job repulse = {.z = z, .f = f->repulsion, .row0 = 0, .row1 = f->n};
+        st                    = context->backend->repulse(context, f->repulse, &repulse);
+        normaliser            = repulse.normaliser + (f->problem.reference ? (double)f->n : 0);
+        job->repulse_scale    = 4 * terms->repulse;
+        if (terms->normalised == NE_OVER_PAIRS) job->repulse_scale /= normaliser > 0 ? normaliser : 1;
+        f->state->normaliser = normaliser;
+    } else {
+        job->repulsion = NULL;
+    }
+    if (want_loss && !ops->attractive_gradient && !ops->repulsive_gradient && f->repulse)
+        f->state->loss = terms->attract * attractive_loss +
+                         terms->repulse * (terms->normalised == NE_OVER_PAIRS ? log(normaliser) : normaliser);
+    return st;
+}
+
+static ne_status one_step(ne_embedding *e, fit *f, const schedule_step *at, int want_loss)
+{
+    loop_state          *s     = f->state;
+    const ne_method_ops *ops   = e->ops;
+    ne_terms             terms = f->terms;
+    update_job           job   = {.n = f->n, .c = f->c, .gains = state_gains(s), .u = state_u(s), .z = state_z(s),
+                                  .momentum = at->momentum, .rate = at->rate, .max_step = e->base.max_step};
+    ne_status            st    = NE_OK;
+
+    terms.attract *= at->exaggeration;
+    terms.repulse *= e->base.repulsion_strength;
+    if (at->restart) memset(state_u(s), 0, f->n * f->c * sizeof(float));
+    if (ops->on_step_begin) st = ops->on_step_begin(e->params.method, &f->problem, state_method(s), s->step, &terms);
+    if (st == NE_OK) st = compute_gradient(e, f, &terms, want_loss, &job);
+    if (st == NE_OK) st = e->context->backend->update(e->context, &job);
+    if (st == NE_OK && !job.all_finite)
+        st = ne_fail(NE_NOT_CONVERGED, "step %lld: the embedding is no longer finite; a smaller lr or max_step may help",
+                     (long long)s->step);
+    if (st == NE_OK && ops->on_step_end)
+        st = ops->on_step_end(e->params.method, &f->problem, state_method(s), s->step, state_z(s));
+    s->gradient_norm = sqrt(job.gradient_square);
+    s->rate          = at->rate;
+    s->step++;
+    return st;
+}
+
+/* Steps before which the points are put in order again: as the layout forms, neighbors in memory drift apart. The cost is
+ * that of about 20 steps of attraction, and below SMALL points all of z fits the cache anyway. */
+static int sort_is_due(const fit *f, int64_t step)
+{
+    enum { SMALL = 8192 };
+    static const int64_t due[] = {20, 50, 100, 150, 250, 500, 1000};
+    int                  is    = 0;
+    for (size_t i = 0; i < sizeof due / sizeof *due; i++) is |= step == due[i];
+    return is && f->n > SMALL;
+}
+
+ne_status embedding_step(ne_embedding *e, size_t k)
+{
+    fit                *f     = e->fit;
+    loop_state         *s     = f->state;
+    const base_params  *b     = &e->base;
+    const schedule_rule rule  = rule_of(e, f);
+    const double        begin = clock_seconds();
+    ne_status           st    = NE_OK;
+
+    f->kl = NAN;
+    for (size_t i = 0; i < k && st == NE_OK && !s->stopped && s->step < f->problem.max_iter; i++) {
+        const int64_t       t     = s->step;
+        const schedule_step at    = schedule_at(&rule, t);
+        const int           check = t % b->check_interval == 0;
+        const char         *phase = at.exaggerated ? "exaggeration" : "optimize";
+
+        if (sort_is_due(f, t) && (st = fit_sort(e->context, f)) != NE_OK) break;
+        if ((st = one_step(e, f, &at, check && b->track_loss)) != NE_OK) break;
+        if (check && s->gradient_norm < b->min_grad_norm) s->stopped = 1;
+        if (check && b->verbose)
+            context_log(e->context, NE_LOG_INFO, "%s: step %lld of %lld (%s), gradient norm %.3g%s%.4f", e->ops->name,
+                        (long long)s->step, (long long)b->max_iter, phase, s->gradient_norm,
+                        isnan(s->loss) ? ", loss not tracked " : ", loss ", s->loss);
+        if (e->progress.report && e->progress.report(e->progress.user, phase, s->step, f->problem.max_iter, s->loss,
+                                                     s->gradient_norm))
+            st = ne_fail(NE_CANCELLED, "cancelled after step %lld", (long long)s->step);
+    }
+    f->seconds_optimize += clock_seconds() - begin;
+    return st;
+}
