@@ -1,0 +1,177 @@
+/* io/table.c: a matrix of numbers read from a file. */
+#include "io/table.h"
+#include "io/array.h"
+#include "io/bytes.h"
+#include "io/read_csv.h"
+#include "io/read_idx.h"
+#include "io/read_npy.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double table_number(const table *of, size_t place)
+{
+    return of->dtype == NE_F64 ? ((const double *)of->values)[place] : (double)((const float *)of->values)[place];
+}
+
+static ne_status table_check_finite(const char *path, const table *of)
+{
+    for (size_t i = 0; i < of->rows; i++)
+        for (size_t j = 0; j < of->cols; j++) {
+            const double number = table_number(of, i * of->cols + j);
+            if (!isfinite(number))
+                return ne_fail(NE_IO, "%s: row %zu, column %zu (from 0): %g is not finite", path, i, j, number);
+        }
+    return NE_OK;
+}
+
+/* The file's own bytes become the table's where they are what the library takes: a large file is then held once. */
+static void table_adopt(bytes *file, const array *from, table *to)
+{
+    const size_t size = to->rows * to->cols * from->size; /* array_check_size has checked the product */
+    memmove(file->data, from->data, size);
+    to->values = realloc(file->data, size);
+    if (!to->values) to->values = file->data; /* it stays as large as it was */
+    to->dtype = from->size == 8 ? NE_F64 : NE_F32;
+    *file     = (bytes){0};
+}
+
+static ne_status table_convert(const char *path, const array *from, table *to)
+{
+    const size_t rows = array_rows(from); /* all of them in Fortran order, where a row is not in one piece */
+    const size_t size = array_fits_float(from) ? sizeof(float) : sizeof(double);
+    to->dtype         = size == sizeof(float) ? NE_F32 : NE_F64;
+    to->values        = rows > SIZE_MAX / size / to->cols ? NULL : malloc(rows * to->cols * size);
+    if (!to->values) {
+        ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for %zu x %zu numbers", path, rows, to->cols);
+        return NE_OUT_OF_MEMORY;
+    }
+    if (to->dtype == NE_F64) return array_to_double(path, from, to->values);
+    array_to_float(from, to->values);
+    return NE_OK;
+}
+
+static ne_status table_from_array(const char *path, bytes *file, const table_request *request, table *to)
+{
+    array     from;
+    ne_status st = read_idx_knows(file) ? read_idx(path, file, &from) : read_npy(path, file, &from);
+    if (st != NE_OK) return st;
+    if (request->label_column || request->id_column)
+        return ne_fail(NE_UNKNOWN_NAME,
+                       "%s: has no named columns; --label-column and --id-column are for .csv and .tsv", path);
+    if (from.dims < 2)
+        return ne_fail(NE_IO, "%s: has one dimension of %zu numbers; rows and columns are needed", path, from.shape[0]);
+
+    to->cols = array_cols(&from);
+    to->rows = array_rows(&from);
+    if (request->rows > to->rows)
+        return ne_fail(NE_OUT_OF_RANGE, "--rows: %zu is above the %zu rows of %s", request->rows, to->rows, path);
+    if (request->rows) to->rows = request->rows;
+    if (!from.fortran) from.shape[0] = to->rows;
+    if (array_is_native(&from)) table_adopt(file, &from, to);
+    else st = table_convert(path, &from, to);
+    if (st == NE_OK) st = table_check_finite(path, to);
+    if (st == NE_OK && from.kind != 'f') st = table_narrow(to);
+    return st;
+}
+
+ne_status table_read(const char *path, const table_request *request, table *to)
+{
+    bytes     file = {0};
+    table     made = {0};
+    ne_status st   = bytes_read(path, &file);
+    if (st != NE_OK) goto done;
+
+    if (read_npy_knows(&file) || read_idx_knows(&file) || bytes_name_ends_or_gz(path, ".npy"))
+        st = table_from_array(path, &file, request, &made);
+    else if (bytes_name_ends_or_gz(path, ".csv") || bytes_name_ends_or_gz(path, ".tsv"))
+        st = read_csv(path, &file, request, &made);
+    else st = ne_fail(NE_UNSUPPORTED, "%s: neither .npy, IDX, .csv nor .tsv", path);
+    if (st == NE_OK) {
+        *to  = made;
+        made = (table){0};
+    }
+done:
+    table_clear(&made);
+    bytes_clear(&file);
+    return st;
+}
+
+void table_clear(table *of)
+{
+    free(of->values);
+    free(of->ids);
+    free(of->text);
+    labels_clear(&of->labels);
+    *of = (table){0};
+}
+
+ne_status table_narrow(table *of)
+{
+    const size_t  count = of->rows * of->cols;
+    const double *wide  = of->values;
+    if (of->dtype != NE_F64 || count == 0) return NE_OK;
+    for (size_t i = 0; i < count; i++)
+        if (!(fabs(wide[i]) <= 3.0e38) || (double)(float)wide[i] != wide[i]) return NE_OK; /* a cast may not overflow */
+
+    float *narrow = malloc(count * sizeof *narrow);
+    if (!narrow) return ne_fail(NE_OUT_OF_MEMORY, "no memory for %zu x %zu numbers", of->rows, of->cols);
+    for (size_t i = 0; i < count; i++) narrow[i] = (float)wide[i];
+    free(of->values);
+    of->values = narrow;
+    of->dtype  = NE_F32;
+    return NE_OK;
+}
+
+/* Two passes by rows, as the matrix lies in memory: sums, then sums of squares about the mean. */
+ne_status table_standardize(const char *path, table *of, size_t *constant)
+{
+    ne_status st   = NE_OK;
+    double   *mean = calloc(of->cols, sizeof *mean), *scale = calloc(of->cols, sizeof *scale);
+    if (!mean || !scale) {
+        st = ne_fail(NE_OUT_OF_MEMORY, "no memory for %zu columns", of->cols);
+        goto done;
+    }
+    const double n = (double)of->rows;
+    for (size_t i = 0; i < of->rows; i++)
+        for (size_t j = 0; j < of->cols; j++) mean[j] += table_number(of, i * of->cols + j) / n;
+    for (size_t i = 0; i < of->rows; i++)
+        for (size_t j = 0; j < of->cols; j++) {
+            const double from_mean = table_number(of, i * of->cols + j) - mean[j];
+            scale[j] += from_mean * from_mean / n;
+        }
+    *constant = 0;
+    for (size_t j = 0; j < of->cols; j++) {
+        if (!isfinite(scale[j])) {
+            st = ne_fail(NE_IO, "%s: column %zu (from 0): too large to standardize, its variance overflows", path, j);
+            goto done;
+        }
+        /* A column of one value is left with the rounding of its mean, of n additions. */
+        const int flat = sqrt(scale[j]) <= fabs(mean[j]) * n * 2.2e-16;
+        scale[j]       = flat ? 0 : 1 / sqrt(scale[j]);
+        *constant += (size_t)flat;
+    }
+    for (size_t i = 0; i < of->rows; i++)
+        for (size_t j = 0; j < of->cols; j++) {
+            const size_t place  = i * of->cols + j;
+            const double number = (table_number(of, place) - mean[j]) * scale[j];
+            if (of->dtype == NE_F64) ((double *)of->values)[place] = number;
+            else ((float *)of->values)[place] = (float)number;
+        }
+done:
+    free(mean);
+    free(scale);
+    return st;
+}
+
+ne_dense table_view(const table *of)
+{
+    return (ne_dense){.struct_size = sizeof(ne_dense),
+                      .data        = of->values,
+                      .rows        = of->rows,
+                      .cols        = of->cols,
+                      .dtype       = of->dtype,
+                      .place       = NE_HOST};
+}

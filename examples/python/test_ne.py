@@ -1,0 +1,556 @@
+#!/usr/bin/env python3
+"""The module from outside: python3 test_ne.py, with numpy and nothing else. NE_LIBRARY says which libne.so."""
+import contextlib
+import gc
+import io
+import os
+import re
+import threading
+import unittest
+import warnings
+
+import numpy as np
+
+import ne
+import ne_extend
+import ne_library
+
+HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "include", "ne.h")
+
+
+def clusters(each=80, d=12, count=3, seed=1, apart=8):
+    """Well separated Gaussian clouds and their labels."""
+    rng = np.random.default_rng(seed)
+    centres = apart * rng.normal(size=(count, d)) / np.sqrt(2)
+    labels = np.repeat(np.arange(count), each)
+    return (centres[labels] + rng.normal(size=(count * each, d))).astype(np.float32), labels
+
+
+def distances(x):
+    x = np.asarray(x, float)
+    return np.sqrt(((x[:, None] - x[None]) ** 2).sum(-1))
+
+
+def nearest(x, k):
+    """The k nearest other rows; ties go to the smaller index, as in a stable sort."""
+    d = distances(x)
+    np.fill_diagonal(d, np.inf)
+    return np.argsort(d, axis=1, kind="stable")[:, :k]
+
+
+class Tables(unittest.TestCase):
+    """What the module mirrors of ne.h, member by member."""
+
+    def test_structs_have_the_members_of_the_header(self):
+        if not os.path.exists(HEADER):
+            self.skipTest("include/ne.h is not beside the module")
+        with open(HEADER, encoding="utf-8") as file:
+            header = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+        for struct in (ne_library.ne_dense, ne_library.ne_csr, ne_extend.ne_option, ne_extend.ne_preset,
+                       ne_extend.ne_problem, ne_extend.ne_terms, ne_extend.ne_metric_ops, ne_extend.ne_affinity_ops,
+                       ne_extend.ne_method_ops):
+            body = re.search(r"typedef struct %s \{(.*?)\} %s;" % (struct.__name__, struct.__name__), header, re.S)[1]
+            names = []
+            for member in body.split(";"):
+                hook = re.search(r"\(\*(\w+)\)\(", member)
+                names += [hook[1]] if hook else re.findall(r"(\w+)\s*(?:,|$)", member.strip())
+            self.assertEqual([field[0] for field in struct._fields_], names, struct.__name__)
+
+    def test_functions_of_the_header_are_exported(self):
+        if not os.path.exists(HEADER):
+            self.skipTest("include/ne.h is not beside the module")
+        with open(HEADER, encoding="utf-8") as file:
+            for name in re.findall(r"^NE_API [^(]*?\*?(ne_\w+)\(", file.read(), re.M):
+                getattr(ne_library.lib, name)
+
+
+class Fit(unittest.TestCase):
+    def test_clusters_stay_together_and_come_apart(self):
+        x, labels = clusters()
+        embedding = ne.Embedding("tsne", perplexity=20, max_iter=300)
+        y = embedding.fit_transform(x)
+        self.assertEqual((y.shape, y.dtype), ((len(x), 2), np.float32))
+        d = distances(y)
+        same = labels[:, None] == labels[None]
+        self.assertLess(d[same].max(), d[~same].min() * 3)
+        self.assertEqual(ne.knn_accuracy(y, labels, 10), 1)
+        self.assertEqual(embedding.n_iter, 300)
+        self.assertIsInstance(embedding.n_iter, int)
+        self.assertEqual(embedding.bandwidth.shape, (len(x),))
+        self.assertTrue((embedding.bandwidth > 0).all())
+        self.assertGreater(embedding.kl, 0)
+        self.assertGreaterEqual(embedding.seconds, embedding.seconds_optimize)
+
+    def test_the_reported_kl_is_that_of_the_definition(self):
+        x, _ = clusters(each=40)
+        embedding = ne.Embedding("tsne", perplexity=10, max_iter=50)
+        y = embedding.fit_transform(x).astype(float)
+        start, col, val = ne.Affinity("entropic", perplexity=10, symmetrize=False).compute(x).csr()
+        p = np.zeros((len(x), len(x)))
+        p[np.repeat(np.arange(len(x)), np.diff(start)), col] = val
+        p = (p + p.T) / (p + p.T).sum()
+        q = 1 / (1 + distances(y) ** 2)
+        np.fill_diagonal(q, 0)
+        q /= q.sum()
+        own = p > 0
+        self.assertAlmostEqual(embedding.kl, (p[own] * np.log(p[own] / q[own])).sum(), delta=1e-5)
+
+    def test_one_seed_gives_one_answer_at_any_number_of_threads(self):
+        x, _ = clusters()
+        fits = [ne.Embedding("tsne", context=ne.Context(threads=threads), max_iter=60, init="random",
+                             random_state=7).fit_transform(x) for threads in (1, 2, 3)]
+        self.assertEqual(fits[0].tobytes(), fits[1].tobytes())
+        self.assertEqual(fits[0].tobytes(), fits[2].tobytes())
+        other = ne.Embedding("tsne", max_iter=60, init="random", random_state=8).fit_transform(x)
+        self.assertNotEqual(fits[0].tobytes(), other.tobytes())
+
+    def test_doubles_and_strides_are_read_and_written_in_place(self):
+        x, _ = clusters()
+        plain = ne.Embedding("tsne", max_iter=30).fit_transform(x.astype(float), out=np.empty((len(x), 2), np.float32))
+        wide = np.full((len(x), 20), np.nan, np.float64)
+        wide[:, 3:15] = x
+        room = np.full((len(x), 5), 77.0)
+        y = ne.Embedding("tsne", max_iter=30).fit_transform(wide[:, 3:15], out=room[:, 1:3])
+        self.assertEqual(y.dtype, np.float64)
+        self.assertTrue(np.shares_memory(y, room))
+        self.assertTrue((room[:, [0, 3, 4]] == 77).all())
+        np.testing.assert_array_equal(y, plain)
+        view = ne_library.as_view(wide[:, 3:15], "x")
+        self.assertIs(view.array.base, wide)
+        self.assertEqual((view.rows, view.cols, view.stride), (len(x), 12, 20))
+
+    def test_arrays_that_c_cannot_read_are_copied(self):
+        x, _ = clusters(each=20)
+        want = ne.knn_preservation(x, x[:, :2], 5)
+        for other in (np.asfortranarray(x), x[::-1][::-1], x.astype(">f4"), np.repeat(x, 2, 1)[:, ::2], x.tolist()):
+            self.assertEqual(ne.knn_preservation(other, x[:, :2], 5), want)
+        whole = np.round(x * 10).astype(np.int16)
+        self.assertEqual(ne.knn_preservation(whole, x[:, :2], 5), ne.knn_preservation(whole.astype(float), x[:, :2], 5))
+        for bad in (x + 1j, np.array([["a", "b"]]), np.array([[None, 1]])):
+            with self.assertRaises(TypeError):
+                ne.knn_preservation(bad, x[:, :2], 5)
+        with self.assertRaises(ValueError):
+            ne.knn_preservation(x[0], x[:, :2], 5)
+
+    def test_out_must_be_writable_as_it_is(self):
+        x, _ = clusters(each=20)
+        fixed = np.zeros((60, 2), np.float32)
+        fixed.flags.writeable = False
+        for out in (np.zeros((60, 2), np.int32), np.zeros((2, 60), np.float32).T, fixed, [[0, 0]] * 60):
+            with self.assertRaises(ValueError):
+                ne.Embedding("pca").fit_transform(x, out=out)
+
+    def test_an_array_can_be_the_start(self):
+        x, _ = clusters()
+        start = np.random.default_rng(0).normal(size=(len(x), 2))
+        y = ne.Embedding("tsne", init=start, max_iter=0).fit_transform(x)
+        np.testing.assert_array_equal(y, start.astype(np.float32))
+
+    def test_pieces_make_the_whole(self):
+        x, _ = clusters()
+        whole = ne.Embedding("tsne", max_iter=40).fit_transform(x)
+        pieces = ne.Embedding("tsne", max_iter=40).start(x)
+        for k in (1, 5, 30, 10):
+            pieces.step(k)
+        self.assertEqual(pieces.n_iter, 40)
+        self.assertEqual(pieces.read().tobytes(), whole.tobytes())
+
+    def test_a_graph_takes_the_place_of_the_data(self):
+        x, labels = clusters()
+        graph = ne.Graph(n_neighbors=60, metric="sqeuclidean").build(x)
+        self.assertEqual(graph.kind, "distances")
+        want = ne.Embedding("tsne", perplexity=20, max_iter=50).fit_transform(x)
+        embedding = ne.Embedding("tsne", perplexity=20, max_iter=50)
+        self.assertEqual(embedding.fit_graph(graph, x).tobytes(), want.tobytes())
+        with self.assertWarns(ne.NeWarning):
+            y = ne.Embedding("tsne", perplexity=20).fit_graph(graph)
+        self.assertEqual(ne.knn_accuracy(y, labels, 10), 1)
+
+    def test_progress_is_reported_and_may_read(self):
+        x, _ = clusters()
+        seen = []
+
+        def progress(phase, step, steps, loss, gradient_norm):
+            if phase in ("exaggeration", "optimize"):
+                seen.append((phase, step, steps, embedding.read().copy()))
+
+        embedding = ne.Embedding("tsne", progress=progress, max_iter=20, early_exaggeration_iter=5)
+        y = embedding.fit_transform(x)
+        want = [("exaggeration" if t <= 5 else "optimize", t, 20) for t in range(1, 21)]
+        self.assertEqual([s[:3] for s in seen], want)
+        np.testing.assert_array_equal(seen[-1][3], y)
+
+    def test_a_callback_can_stop_the_fit(self):
+        x, _ = clusters()
+        embedding = ne.Embedding("tsne", progress=lambda phase, step, *_: phase == "exaggeration" and step == 7)
+        with self.assertRaises(ne.Cancelled) as caught:
+            embedding.fit_transform(x)
+        self.assertEqual(caught.exception.status_name, "NE_CANCELLED")
+        self.assertEqual(embedding.n_iter, 7)
+        want = ne.Embedding("tsne").start(x).step(7).read()
+        np.testing.assert_array_equal(caught.exception.embedding, want)
+
+    def test_an_exception_in_a_callback_comes_out_of_the_fit(self):
+        x, _ = clusters()
+
+        def progress(phase, step, *_):
+            if step == 3:
+                raise KeyError("mine")
+
+        embedding = ne.Embedding("tsne", progress=progress)
+        with self.assertRaisesRegex(KeyError, "mine"):
+            embedding.fit_transform(x)
+        self.assertEqual(embedding.n_iter, 3)
+        interrupted = ne.Embedding("tsne", progress=lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with self.assertRaises(KeyboardInterrupt):
+            interrupted.fit_transform(x)
+        ne.Embedding("tsne", max_iter=3).fit_transform(x)  # nothing of it is left over
+
+    def test_two_threads_fit_at_a_time(self):
+        x, _ = clusters()
+        want = ne.Embedding("tsne", max_iter=40).fit_transform(x)
+        made = {}
+
+        def fit(name):
+            def progress(phase, step, *_):
+                if name % 2 and step == 20:
+                    raise ValueError(name)
+
+            try:
+                made[name] = ne.Embedding("tsne", progress=progress, max_iter=40).fit_transform(x)
+            except ValueError as error:
+                made[name] = error.args[0]
+
+        threads = [threading.Thread(target=fit, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for name in range(4):
+            if name % 2:
+                self.assertEqual(made[name], name)
+            else:
+                self.assertEqual(made[name].tobytes(), want.tobytes())
+
+
+class Options(unittest.TestCase):
+    def test_values_come_back_as_they_went_in(self):
+        embedding = ne.Embedding("tsne", perplexity=12, metric="cosine", gains=False, random_state=None, lr="auto")
+        self.assertEqual(embedding.get("perplexity"), 12)
+        self.assertEqual(embedding.get("metric"), "cosine")
+        self.assertIs(embedding.get("gains"), False)
+        self.assertEqual(embedding.get("random_state"), "none")
+        self.assertEqual(embedding.get("lr"), "auto")
+        embedding.set(lr=np.float32(2.5), max_iter=np.int64(17), gains=np.True_)
+        self.assertEqual((embedding.get("lr"), embedding.get("max_iter"), embedding.get("gains")), (2.5, 17, True))
+        with self.assertRaises(TypeError):
+            embedding.set(lr=[1])
+
+    def test_errors_carry_the_text_of_the_library(self):
+        with self.assertRaisesRegex(ne.NeError, "did you mean 'perplexity'") as caught:
+            ne.Embedding("tsne", perplexty=3)
+        self.assertEqual((caught.exception.status, caught.exception.status_name), (2, "NE_UNKNOWN_NAME"))
+        with self.assertRaisesRegex(ne.NeError, "did you mean 'tsne'"):
+            ne.Embedding("tnse")
+        with self.assertRaisesRegex(ne.NeError, "perplexity: 0 is outside") as caught:
+            ne.Embedding("tsne", perplexity=0)
+        self.assertEqual(caught.exception.status_name, "NE_OUT_OF_RANGE")
+        with self.assertRaisesRegex(ne.NeError, "did you mean 'perplexity'"):
+            ne.Embedding("tsne").get("perplexit")
+        x, _ = clusters(each=10)
+        x[3, 7] = np.nan
+        with self.assertRaisesRegex(ne.NeError, "x: row 3, column 7 is nan"):
+            ne.Embedding("tsne", perplexity=5).fit_transform(x)
+        with self.assertRaisesRegex(AttributeError, "nothing has been fitted"):
+            ne.Embedding("tsne").kl
+        with self.assertRaisesRegex(AttributeError, "unknown option 'lk'"):
+            ne.Embedding("tsne").lk
+
+    def test_help_is_made_from_the_table(self):
+        rows = {row["name"]: row for row in ne.Embedding("tsne").options()}
+        self.assertEqual(rows["perplexity"]["type"], "real")
+        self.assertTrue(all(row["help"] and row["default"] for row in rows.values()))
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            ne.help("tsne")
+        for row in rows.values():
+            self.assertIn(f"{row['name']} = {row['default']}", printed.getvalue())
+            self.assertIn(row["help"], printed.getvalue())
+        self.assertIn("tsne", ne.types("method"))
+        self.assertIn("cosine", ne.types("metric"))
+
+    def test_the_log_goes_where_the_context_says(self):
+        x, _ = clusters(each=20)
+        said = []
+        context = ne.Context(log=lambda level, text: said.append((level, text)))
+        ne.Embedding("tsne", context=context, perplexity=5, max_iter=20, verbose=True,
+                     check_interval=10).fit_transform(x)
+        self.assertTrue(said and all(level == 2 and "step" in text for level, text in said))
+        graph = ne.Graph(n_neighbors=20).build(x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with self.assertRaises(ne.NeWarning):
+                ne.Embedding("tsne", perplexity=5, max_iter=5).fit_graph(graph)
+
+    def test_memory_goes_back_when_objects_do(self):
+        x, _ = clusters(each=20)
+        for _ in range(3):
+            embedding = ne.Embedding("tsne", perplexity=5, max_iter=5)
+            embedding.fit_transform(x)
+            graph = ne.Affinity("entropic", perplexity=5).compute(x)
+            del embedding
+            gc.collect()
+            self.assertEqual(graph.result("rows"), 60)  # its context is alive with it
+
+
+class Pca(unittest.TestCase):
+    def test_it_is_the_svd_of_the_centred_data(self):
+        # Products of floats are summed in float within a block; components magnify that where eigenvalues are near.
+        for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-4)):
+            x = clusters(d=9)[0].astype(dtype)
+            pca = ne.Embedding("pca", n_components=4)
+            y = pca.fit_transform(x)
+            u, s, vt = np.linalg.svd(x.astype(float) - x.mean(0, dtype=float), full_matrices=False)
+            signs = np.sign(vt[np.arange(9), np.abs(vt).argmax(1)])
+            self.assertEqual(y.dtype, dtype)
+            np.testing.assert_allclose(y, (u * s * signs)[:, :4], atol=tolerance * s[0])
+            np.testing.assert_allclose(pca.components, (vt * signs[:, None])[:4], atol=tolerance)
+            np.testing.assert_allclose(pca.explained_variance, s[:4] ** 2 / (len(x) - 1), rtol=tolerance)
+            np.testing.assert_allclose(pca.mean, x.mean(0, dtype=float), atol=1e-12 * np.abs(x).max())
+            np.testing.assert_allclose(pca.transform(x[:7]), y[:7], atol=tolerance * s[0])
+            back = ne.Embedding("pca", n_components=9)
+            np.testing.assert_allclose(back.inverse_transform(back.fit_transform(x)), x, atol=tolerance * s[0])
+
+    def test_what_it_cannot_do_is_said(self):
+        x, _ = clusters(each=10)
+        with self.assertRaises(ne.NeError) as caught:
+            ne.Embedding("pca").transform(x)
+        self.assertEqual(caught.exception.status_name, "NE_NOT_FITTED")
+        with self.assertRaises(ne.NeError) as caught:
+            ne.Embedding("pca").start(x)
+        self.assertEqual(caught.exception.status_name, "NE_UNSUPPORTED")
+
+
+class Graphs(unittest.TestCase):
+    def test_neighbors_are_the_nearest(self):
+        x, _ = clusters()
+        index, distance = ne.Graph(n_neighbors=7, knn="exact", metric="euclidean").build(x).neighbors()
+        np.testing.assert_array_equal(index, nearest(x, 7))
+        np.testing.assert_allclose(distance, np.take_along_axis(distances(x), index, 1), rtol=1e-6)
+
+    def test_graphs_go_in_as_they_come_out(self):
+        x, _ = clusters(each=20)
+        graph = ne.Graph(n_neighbors=9, knn="exact").build(x)
+        index, distance = graph.neighbors()
+        same = ne.Graph.from_neighbors(index, distance)
+        again = ne.Graph.from_csr("distances", *graph.csr())
+        full = ne.Graph.from_distances(distances(x), 9)
+        np.testing.assert_array_equal(full.neighbors()[0], nearest(x, 9))
+        for other in (same, again):
+            for a, b in zip(other.csr(), graph.csr()):
+                np.testing.assert_array_equal(a, b)
+        self.assertEqual(again.kind, "distances")
+        self.assertIsNone(ne.Graph().kind)
+        with self.assertRaisesRegex(ne.NeError, "built"):
+            ne.Graph().csr()
+
+    def test_rows_of_an_entropic_affinity_have_their_perplexity(self):
+        x, _ = clusters()
+        affinity = ne.Affinity("entropic", perplexity=15, symmetrize=False)
+        start, col, val = affinity.compute(x).csr()
+        for i in range(0, len(x), 17):
+            p = val[start[i]:start[i + 1]].astype(float)
+            p /= p.sum()
+            p = p[p > 0]
+            self.assertAlmostEqual(np.exp(-(p * np.log(p)).sum()), 15, delta=15 * 1e-4)
+        self.assertEqual(affinity.array("bandwidth").shape, (len(x),))
+
+
+class Scores(unittest.TestCase):
+    def test_they_are_their_formulas(self):
+        x, labels = clusters(each=50, apart=2)
+        y = x[:, :2].astype(float)
+        n, k = len(x), 6
+        in_x, in_y = nearest(x, n - 1), nearest(y, k)
+        rank = np.zeros((n, n), int)
+        np.put_along_axis(rank, in_x, np.arange(1, n)[None], 1)
+        excess = np.maximum(0, np.take_along_axis(rank, in_y, 1) - k).sum()
+        self.assertAlmostEqual(ne.trustworthiness(x, y, k), 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * excess, delta=1e-12)
+        shared = [len(np.intersect1d(a[:k], b)) for a, b in zip(in_x, in_y)]
+        self.assertAlmostEqual(ne.knn_preservation(x, y, k), np.sum(shared) / (n * k), delta=1e-12)
+        votes = np.array([np.bincount(labels[row], minlength=3).argmax() for row in in_y])
+        self.assertAlmostEqual(ne.knn_accuracy(y, labels, k), np.mean(votes == labels), delta=1e-12)
+        same = np.mean(labels[in_y] == labels[:, None])
+        self.assertAlmostEqual(ne.knn_label_agreement(y, labels.astype(np.uint8), k), same, delta=1e-12)
+
+    def test_kl_is_its_formula(self):
+        x, _ = clusters(each=30)
+        graph = ne.Affinity("entropic", perplexity=10).compute(x)
+        start, col, val = graph.csr()
+        y = x[:, :2].astype(float)
+        for nu in (1, 2.5):
+            q = (1 + distances(y) ** 2 / nu) ** (-(nu + 1) / 2)
+            np.fill_diagonal(q, 0)
+            q /= q.sum()
+            p = val.astype(float) / val.sum(dtype=float)
+            row = np.repeat(np.arange(len(x)), np.diff(start))
+            want = (p * np.log(np.where(p > 0, p, 1) / q[row, col]))[p > 0].sum()
+            self.assertAlmostEqual(ne.kl(graph, y, nu), want, delta=1e-5)
+
+    def test_what_does_not_fit_is_said(self):
+        x, labels = clusters(each=10)
+        with self.assertRaisesRegex(ne.NeError, r"k: 0 is outside \[1, n - 1\] = \[1, 29\]"):
+            ne.knn_preservation(x, x, 0)
+        with self.assertRaises(ValueError):
+            ne.knn_accuracy(x, labels[:-1], 3)
+        with self.assertRaises(TypeError):
+            ne.knn_accuracy(x, labels + 0.5, 3)
+
+
+class Weighted:
+    """A metric that counts its calls."""
+
+    calls = 0
+
+    def __call__(self, a, b):
+        Weighted.calls += 1
+        if np.isnan(a).any():
+            raise RuntimeError("never")
+        return float(np.abs(a - b).sum())
+
+
+class Extending(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        ne.register_metric("my_manhattan", "sum |a - b|, in Python", Weighted())
+
+        def faulty(a, b):
+            raise ZeroDivisionError("in the metric")
+
+        ne.register_metric("my_fault", "raises an exception", faulty)
+        ne.register_affinity(
+            "my_cauchy", "Cauchy kernel of all pairs",
+            kernel=lambda params, s: (1 / (1 + s / params.width), 1 / (params.width + s)),
+            options=[{"name": "width", "type": "real", "preset": 1, "min": 0, "flags": "min_open", "help": "width"}])
+        ne.register_method(Spring)
+        ne.register_method(Faulty)
+        ne.register_method(Columns)
+
+    def test_a_metric_of_python_finds_the_same_neighbors(self):
+        x, _ = clusters(each=20)
+        for data in (x, x.astype(float)):
+            mine = ne.Graph(n_neighbors=5, metric="my_manhattan").build(data).neighbors()
+            its = ne.Graph(n_neighbors=5, metric="manhattan").build(data).neighbors()
+            np.testing.assert_array_equal(mine[0], its[0])
+            np.testing.assert_allclose(mine[1], its[1], rtol=1e-6)
+        self.assertGreater(Weighted.calls, 0)
+        self.assertIn("my_manhattan", ne.types("metric"))
+
+    def test_an_exception_in_a_metric_comes_out_of_the_search(self):
+        with self.assertRaisesRegex(ZeroDivisionError, "in the metric"):
+            ne.Graph(n_neighbors=5, metric="my_fault").build(clusters(each=20)[0])
+        ne.Graph(n_neighbors=5).build(clusters(each=20)[0])  # nothing of it is left over
+
+    def test_names_are_taken_once(self):
+        with self.assertRaisesRegex(ne.NeError, "taken"):
+            ne.register_metric("euclidean", "again", max)
+
+    def test_a_method_of_python_minimises_its_loss(self):
+        x, _ = clusters(each=20)
+        losses = []
+        embedding = ne.Embedding("my_spring", max_iter=60, perplexity=5, lr=1, momentum=0.5, gains=False, init="random",
+                                 init_scaling=1, progress=lambda phase, step, steps, loss, norm: losses.append(loss))
+        y = embedding.fit_transform(x)
+        losses = [loss for loss in losses if not np.isnan(loss)]
+        self.assertEqual(len(losses), 60)
+        self.assertTrue((np.diff(losses[5:]) < 0).all())
+        self.assertEqual(y.shape, (60, 2))
+        self.assertEqual(Spring.seen["order"].shape, (60,))
+        self.assertEqual(sorted(Spring.seen["order"]), list(range(60)))
+        self.assertAlmostEqual(Spring.seen["sum"], 1, delta=1e-5)
+        self.assertEqual(Spring.seen["steps"], 60)
+        self.assertEqual(Spring.seen["stiffness"], 1.0)
+        self.assertEqual(Spring.seen["mode"], "soft")
+
+    def test_an_exception_in_a_hook_comes_out_of_the_fit(self):
+        with self.assertRaisesRegex(LookupError, "in the hook"):
+            ne.Embedding("my_fault", perplexity=5).fit_transform(clusters(each=20)[0])
+
+    def test_a_map_of_python_has_transform_and_arrays(self):
+        x, _ = clusters(each=20)
+        columns = ne.Embedding("my_columns")
+        np.testing.assert_array_equal(columns.fit_transform(x), x[:, :2])
+        np.testing.assert_array_equal(columns.transform(x[:5]), x[:5, :2])
+        np.testing.assert_array_equal(columns.mean, x.mean(0, dtype=float))
+        with self.assertRaisesRegex(ne.NeError, "inverse|back"):
+            columns.inverse_transform(x[:, :2])
+
+    def test_an_affinity_of_python_serves_the_stock_kernels(self):
+        x, _ = clusters(each=20)
+        fits = []
+        for name in ("my_cauchy_sne", "tsne"):
+            if name != "tsne":
+                ne.register_method(type("Sne", (ne.Method,), {
+                    "name": name, "help": "t-SNE by the kernel of Python", "affinity_in": "entropic",
+                    "affinity_out": "my_cauchy"}))
+            fits.append(ne.Embedding(name, perplexity=5, max_iter=20, repulsion="exact", early_exaggeration_coeff=12,
+                                     early_exaggeration_iter=10).fit_transform(x))
+        np.testing.assert_allclose(*fits, atol=1e-3 * np.abs(fits[1]).max())
+
+
+class Spring(ne.Method):
+    """sum_ij p_ij |z_i - z_j|^2 + sum_i (|z_i|^2 - 1)^2 / n"""
+
+    name, help, affinity_in = "my_spring", "springs on a circle", "entropic"
+    presets = {"early_exaggeration_iter": 0}
+    options = [{"name": "stiffness", "type": "real", "preset": 1, "min": 0, "max": 9, "help": "weight of the springs"},
+               {"name": "mode", "type": "choice", "preset": "soft", "choices": "hard|soft", "help": "a word"}]
+    seen = {}
+
+    def plan(self, problem, terms):
+        Spring.seen.update(stiffness=self.params.stiffness, mode=self.params.mode, steps=0)
+
+    def on_affinity_computed(self, problem):
+        self.start, self.col, self.val = (a.copy() for a in problem.affinity_arrays())
+        Spring.seen.update(order=problem.order_array().copy(), sum=float(self.val.sum()))
+
+    def on_step_end(self, problem, step, z):
+        Spring.seen["steps"] = step + 1
+
+    def whole_loss(self, problem, z, row0, row1):
+        inside = slice(self.start[row0], self.start[row1])
+        row = np.repeat(np.arange(row0, row1), np.diff(self.start[row0:row1 + 1]))
+        apart = z[row].astype(float) - z[self.col[inside]]
+        gradient = np.zeros((row1 - row0, problem.c))
+        np.add.at(gradient, row - row0, 4 * self.params.stiffness * self.val[inside, None] * apart)
+        own = z[row0:row1].astype(float)
+        beyond = (own ** 2).sum(1) - 1
+        gradient += 4 * beyond[:, None] * own / problem.n
+        loss = self.params.stiffness * (self.val[inside] * (apart ** 2).sum(1)).sum() + (beyond ** 2).sum() / problem.n
+        return loss, gradient
+
+
+class Faulty(ne.Method):
+    name, help, affinity_in = "my_fault", "raises an exception", "entropic"
+
+    def attractive_gradient(self, problem, z, row0, row1):
+        raise LookupError("in the hook")
+
+    def repulsive_gradient(self, problem, z, row0, row1):
+        return np.zeros((row1 - row0, problem.c))
+
+
+class Columns(ne.Method):
+    name, help = "my_columns", "the first columns"
+    options = [{"name": "n_components", "type": "int", "preset": 2, "min": 1, "max": 9, "help": "columns"}]
+
+    def fit(self, x):
+        self.arrays = {"mean": x.mean(0, dtype=float)}
+        return self.transform(x)
+
+    def transform(self, x):
+        return x[:, :self.params.n_components]
+
+
+if __name__ == "__main__":
+    unittest.main()
