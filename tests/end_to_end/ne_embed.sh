@@ -1,0 +1,310 @@
+#!/usr/bin/env bash
+# ne_embed.sh [BUILD_DIR]: the program as its users meet it: exit status, what it says where, which files it leaves.
+# The program is $NE_EMBED, or else examples/ne_embed in BUILD_DIR. Last line: "N passed, M failed"; exit 1 on a failure.
+set -u
+
+program=${NE_EMBED:-${1:-build}/examples/ne_embed}
+[ -x "$program" ] || { echo "ne_embed.sh: no program at $program" >&2; exit 2; }
+program=$(realpath "$program")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 2
+
+passed=0 failed=0 name=
+
+pass() { passed=$((passed + 1)); }
+fail() { failed=$((failed + 1)); printf 'FAILED: %s: %s\n' "$name" "$1"; }
+check() { # DESCRIPTION COMMAND...: the command succeeds
+    local what=$1
+    shift
+    if "$@"; then pass; else fail "$what"; fi
+}
+
+# run NAME STATUS ARGUMENT...: the program ends with this status; what it says is in out.txt and err.txt.
+run() {
+    name=$1
+    local want=$2 status=0
+    shift 2
+    "$program" "$@" >out.txt 2>err.txt </dev/null || status=$?
+    if [ "$status" -eq "$want" ]; then pass; else fail "exit status $status, not $want: $(head -c 300 err.txt)"; fi
+}
+
+# refuse NAME STATUS TEXT ARGUMENT...: one line on stderr, "ne_embed: " and TEXT in it, nothing on stdout, no new file.
+refuse() {
+    local label=$1 status=$2 text=$3
+    shift 3
+    touch out.txt err.txt before.list after.list
+    find . | sort >before.list
+    run "$label" "$status" "$@"
+    find . | sort >after.list
+    check "said: $(head -c 300 err.txt)" grep -qF -- "$text" err.txt
+    check "more than one line: $(head -c 300 err.txt)" [ "$(wc -l <err.txt)" -eq 1 ]
+    check "no 'ne_embed: ' before: $(head -c 300 err.txt)" grep -q '^ne_embed: ' err.txt
+    check "wrote to stdout" [ ! -s out.txt ]
+    check "left other files: $(comm -3 before.list after.list | tr '\n' ' ')" cmp -s before.list after.list
+}
+
+lines() { wc -l <"$1"; }
+quick=(--max_iter 20 --perplexity 5)
+
+# --- Data: 90 rows of 4 columns in three clouds, with a name and a kind each, as each of the formats
+
+awk 'BEGIN {
+    for (i = 0; i < 90; i++) {
+        kind = i % 3
+        printf "row %d,%s", i, kind == 0 ? "ant" : kind == 1 ? "bee" : "\"cat, \"\"big\"\"\""
+        for (j = 0; j < 4; j++) printf ",%.4f", kind * 5 + sin(i * 12.9898 + j * 78.233) + cos(i * j)
+        printf "\n"
+    } }' >body.csv
+{ echo 'name,kind,a,b,c,d'; cat body.csv; } >full.csv
+awk -F, '{ print $(NF - 3) "," $(NF - 2) "," $(NF - 1) "," $NF }' body.csv >plain.csv
+tr ',' '\t' <plain.csv >plain.tsv
+awk '{ print NR % 3 }' plain.csv >numbers.txt
+awk '{ print NR % 3 ? "in" : "out" }' plain.csv >words.txt
+awk '{ printf "%.3f\n", NR / 7 }' plain.csv >slope.txt
+bytes() { printf '%b' "$(printf '\\x%02x' "$@")"; }
+{ bytes 0 0 8 3 0 0 0 90 0 0 0 2 0 0 0 2; for i in $(seq 360); do bytes $((i * i * 7 % 251)); done; } >images-idx3-ubyte
+{ bytes 0 0 8 1 0 0 0 90; for i in $(seq 90); do bytes $((i % 3)); done; } >labels-idx1-ubyte
+gzip -k images-idx3-ubyte labels-idx1-ubyte
+npy() { # HEADER: a .npy file of that dictionary, without its numbers
+    printf '\x93NUMPY\x01\x00'
+    bytes $((${#1} % 256)) $((${#1} / 256))
+    printf '%s' "$1"
+}
+npy_u1() { npy "{'descr': '|u1', 'fortran_order': False, 'shape': ($1, $2), }"; }
+{ npy_u1 90 4; tail -c 360 images-idx3-ubyte; } >bytes.npy
+
+# --- What works
+
+run "csv without a header to npy" 0 plain.csv y.npy "${quick[@]}"
+check "size of y.npy" [ "$(wc -c <y.npy)" -eq $((128 + 90 * 2 * 4)) ]
+check "magic of y.npy" [ "$(head -c 6 y.npy | tail -c 5)" = NUMPY ]
+check "stdout is empty" [ ! -s out.txt ]
+check "one line at the end: $(cat err.txt)" [ "$(lines err.txt)" -eq 1 ]
+check "it names shapes: $(cat err.txt)" grep -q 'tsne, 90 x 4 -> 2' err.txt
+check "no control characters in a pipe" [ "$(tr -d -c '\033\r' <err.txt | wc -c)" -eq 0 ]
+check "nothing beside y.npy" [ "$(find . -name 'y.npy*' | wc -l)" -eq 1 ]
+
+run "quiet says nothing" 0 plain.csv y.npy "${quick[@]}" --quiet
+check "stderr is empty: $(cat err.txt)" [ ! -s err.txt ]
+
+run "verbose says more" 0 plain.csv y.npy "${quick[@]}" --verbose true --check_interval 5
+check "lines of the library: $(cat err.txt)" [ "$(lines err.txt)" -ge 4 ]
+check "all begin with the program's name" [ "$(grep -vc '^ne_embed: ' err.txt)" -eq 0 ]
+
+run "its own npy output as input" 0 y.npy z.csv "${quick[@]}"
+check "rows of z.csv" [ "$(lines z.csv)" -eq 91 ]
+check "header of z.csv" [ "$(head -1 z.csv)" = x,y ]
+check "all numbers" [ "$(tail -n +2 z.csv | grep -cE '^-?[0-9.e+-]+,-?[0-9.e+-]+$')" -eq 90 ]
+
+run "the same again has the same bytes" 0 y.npy z2.csv "${quick[@]}" --threads 1
+check "z2.csv differs from z.csv" cmp -s z.csv z2.csv
+
+run "tsv" 0 plain.tsv t.csv "${quick[@]}"
+run "csv" 0 plain.csv c.csv "${quick[@]}"
+check "tsv and csv give the same" cmp -s t.csv c.csv
+gzip -k plain.csv
+run "gzipped csv" 0 plain.csv.gz g.csv "${quick[@]}"
+check "gzipped and plain give the same" cmp -s g.csv c.csv
+
+run "npy, gzipped IDX and IDX" 0 bytes.npy b.csv "${quick[@]}"
+run "IDX" 0 images-idx3-ubyte i.csv "${quick[@]}"
+run "gzipped IDX with labels" 0 images-idx3-ubyte.gz l.csv "${quick[@]}" --labels labels-idx1-ubyte.gz
+check "npy and IDX give the same" cmp -s b.csv i.csv
+check "labels are a column" [ "$(head -2 l.csv | tail -1 | cut -d, -f1)" = 1 ]
+check "and change nothing else" cmp -s i.csv <(cut -d, -f2- l.csv)
+
+run "id and label columns" 0 full.csv f.csv "${quick[@]}" --label-column kind --id-column name
+check "header" [ "$(head -1 f.csv)" = id,label,x,y ]
+check "first row" grep -q '^row 0,ant,' f.csv
+check "quoted label" grep -q '^row 2,"cat, ""big""",' f.csv
+check "same coordinates as without" cmp -s c.csv <(sed 's/.*,\([^,]*,[^,]*\)$/\1/' f.csv)
+
+run "options with - and =" 0 plain.csv o.csv --max-iter=20 --perplexity=5
+check "are those with _" cmp -s c.csv o.csv
+run "options before the names" 0 --max_iter 20 --perplexity 5 -- plain.csv o.csv
+check "are those after them" cmp -s c.csv o.csv
+run "the default method by name" 0 plain.csv o.csv "${quick[@]}" --method tsne
+check "is the default" cmp -s c.csv o.csv
+run "pca as the method" 0 plain.csv p.csv --method pca
+check "rows of p.csv" [ "$(lines p.csv)" -eq 91 ]
+
+run "rows" 0 plain.csv r.csv "${quick[@]}" --rows 40 --labels numbers.txt
+check "40 rows and the header" [ "$(lines r.csv)" -eq 41 ]
+run "rows are the first ones" 0 full.csv r.csv "${quick[@]}" --rows 40 --id-column name --label-column kind
+check "last is row 39" [ "$(tail -1 r.csv | cut -d, -f1)" = "row 39" ]
+
+for c in 1 2 3 4; do
+    run "$c components" 0 plain.csv n.csv "${quick[@]}" --n_components $c --repulsion exact --init random --plot n.png
+    check "columns" [ "$(head -1 n.csv)" = "$(echo x x,y x,y,z x1,x2,x3,x4 | cut -d' ' -f$c)" ]
+    check "picture" [ "$(head -c 4 n.png | tail -c 3)" = PNG ]
+done
+
+run "standardize and pca" 0 plain.csv s.csv "${quick[@]}" --standardize --pca 2
+check "it names shapes: $(cat err.txt)" grep -q 'tsne, 90 x 4 -> 2 -> 2' err.txt
+check "differs from without" [ "$(cmp -s s.csv c.csv; echo $?)" -eq 1 ]
+sed 's/$/,7/' plain.csv >constant.csv
+run "a constant column" 0 constant.csv s2.csv "${quick[@]}" --standardize
+check "is noted: $(cat err.txt)" grep -q '1 column of one value, now 0' err.txt
+run "is not noted when quiet" 0 constant.csv s2.csv "${quick[@]}" --standardize --quiet
+check "stderr is empty: $(cat err.txt)" [ ! -s err.txt ]
+
+run "scores" 0 plain.csv y.npy "${quick[@]}" --score --labels words.txt --quiet
+for score in kl trustworthiness knn_preservation knn_accuracy knn_label_agreement; do
+    check "$score is a number: $(cat out.txt)" grep -qE "^$score -?[0-9]+\.[0-9]+( |\$)" out.txt
+done
+run "scores without labels" 0 plain.csv y.npy "${quick[@]}" --score
+check "none of labels" [ "$(grep -c knn_accuracy out.txt)" -eq 0 ]
+run "scores of few rows" 0 plain.csv y.npy --max_iter 5 --perplexity 3 --rows 12 --score
+check "says why some are missing" grep -q 'need more than 30 rows' out.txt
+
+for labels in words.txt numbers.txt slope.txt; do
+    for kind in png svg; do
+        run "$kind with $labels" 0 plain.csv y.npy "${quick[@]}" --labels $labels --plot "$labels.$kind"
+        check "is not empty" [ -s "$labels.$kind" ]
+    done
+    check "circles in $labels.svg" [ "$(grep -c '<circle' $labels.svg)" -ge 90 ]
+done
+check "legend" grep -q '>out</text>' words.txt.svg
+check "scale" grep -q '>10</text>' slope.txt.svg
+run "a picture again" 0 plain.csv y.npy "${quick[@]}" --labels words.txt --plot again.png
+check "has the same bytes" cmp -s words.txt.png again.png
+if command -v xmllint >/dev/null; then
+    check "svg is well-formed" xmllint --noout words.txt.svg numbers.txt.svg slope.txt.svg
+fi
+
+echo old >kept.csv
+ln -s kept.csv link.csv
+run "an output that exists is replaced, through a link" 0 plain.csv link.csv "${quick[@]}"
+check "link stays" [ -L link.csv ]
+check "file is new" cmp -s kept.csv c.csv
+
+run "version" 0 --version
+check "is one line" grep -qE '^ne_embed .*[0-9]+\.[0-9]+\.[0-9]+$' out.txt
+for flag in --help -h; do
+    run "general help, $flag" 0 $flag
+    check "lists methods and flags" test "$(grep -cE '^  (tsne|pca|--plot|--label-column|--help)' out.txt)" -eq 5
+    check "nothing on stderr" [ ! -s err.txt ]
+done
+run "help of a method" 0 --method tsne --help
+check "lists its options" test "$(grep -cE -- '--(perplexity|max_iter|lr) ' out.txt)" -ge 3
+
+if command -v script >/dev/null; then # a terminal: the line is drawn, and wiped
+    name="progress on a terminal"
+    script -qec "$program plain.csv y.npy --max_iter 20000 --min_grad_norm 0 --perplexity 5" /dev/null >tty.txt 2>&1
+    check "steps are shown" grep -q '/20000, [0-9]*%' tty.txt
+    check "and wiped" grep -q "$(printf '\r\033\\[K')" tty.txt
+    script -qec "$program plain.csv y.npy --max_iter 200 --perplexity 5 --quiet" /dev/null >tty.txt 2>&1
+    check "quiet draws nothing" [ ! -s tty.txt ]
+else
+    echo "SKIPPED: progress on a terminal: there is no script(1)"
+fi
+
+for signal in INT TERM; do
+    name="SIG$signal during the fit"
+    set -m # so that the program does not inherit an ignored SIGINT
+    "$program" plain.csv stopped.csv --max_iter 100000000 --min_grad_norm 0 --perplexity 5 --plot stopped.png \
+        >out.txt 2>err.txt &
+    process=$!
+    set +m
+    sleep 1
+    kill -$signal $process
+    for _ in $(seq 100); do kill -0 $process 2>/dev/null && sleep 0.1; done
+    kill -KILL $process 2>/dev/null # it was deaf
+    status=0
+    wait $process || status=$?
+    check "exit status $status: $(cat err.txt)" [ $status -eq 1 ]
+    check "said: $(cat err.txt)" grep -q '^ne_embed: interrupted, .*nothing was written$' err.txt
+    check "no file is left" [ -z "$(find . -name 'stopped*')" ]
+done
+
+# --- Command lines that are wrong: 2
+
+refuse "nothing given" 2 "INPUT is missing"
+refuse "one name" 2 "OUTPUT is missing" plain.csv
+refuse "three names" 2 "'third' is one name too many" plain.csv new.csv third
+refuse "unknown option" 2 "unknown option 'perplexty'; did you mean 'perplexity'?" plain.csv new.csv --perplexty 5
+refuse "unknown flag" 2 "unknown option 'label_colum'; did you mean '--label-column'?" plain.csv new.csv --label-colum k
+refuse "unknown option before missing names" 2 "unknown option 'standardise'; did you mean '--standardize'?" --standardise x
+refuse "unknown method" 2 "did you mean 'tsne'?" plain.csv new.csv --method tsnee
+refuse "value out of range" 2 "perplexity: 0 is outside" plain.csv new.csv --perplexity 0
+refuse "value out of the range of these data" 2 "perplexity: 500 is outside" plain.csv new.csv --perplexity 500
+refuse "no number" 2 "perplexity: 'many' is not a number" plain.csv new.csv --perplexity many
+refuse "no whole number" 2 "max_iter" plain.csv new.csv --max_iter 1.5
+refuse "no value" 2 "--perplexity: needs a value" plain.csv new.csv --perplexity
+refuse "a switch with a value" 2 "--score: 'yes' is given, and it takes no value" plain.csv new.csv --score=yes
+refuse "one dash" 2 "unknown option '-x'" plain.csv new.csv -x
+refuse "output of another kind" 2 "new.txt: OUTPUT ends neither in .npy nor in .csv" plain.csv new.txt
+refuse "picture of another kind" 2 "new.pdf ends neither in .png nor in .svg" plain.csv new.csv --plot new.pdf
+refuse "input as output" 2 "plain.csv: is INPUT and OUTPUT at once" plain.csv ./plain.csv
+refuse "two sources of labels" 2 "only one of them" full.csv new.csv --labels words.txt --label-column kind
+refuse "more rows than there are" 2 "--rows: 91 is above the 90 rows of plain.csv" plain.csv new.csv --rows 91
+refuse "no rows" 2 "--rows: 0 is outside [1, inf)" plain.csv new.csv --rows 0
+refuse "more components than columns" 2 "--pca: 5 is outside [1, 4], for data of 90 x 4" plain.csv new.csv --pca 5
+refuse "threads that are no number" 2 "--threads: 'all' is not a whole number" plain.csv new.csv --threads all
+refuse "label column that is not there" 2 "full.csv: no column is named 'sort'" full.csv new.csv --label-column sort
+refuse "id column of an array" 2 "bytes.npy: has no named columns" bytes.npy new.csv --id-column name
+
+# --- Files that are wrong: 1
+
+refuse "missing input" 1 "none.csv: No such file or directory" none.csv new.csv
+refuse "directory as input" 1 ".: is a directory" . new.csv
+refuse "missing labels" 1 "none.txt: No such file or directory" plain.csv new.csv --labels none.txt
+printf '1\n2\n' >short.txt
+refuse "too few labels" 1 "short.txt: 2 labels for 90 rows of plain.csv" plain.csv new.csv --labels short.txt
+{ cat words.txt; echo in; echo in; } >long.txt
+refuse "too many labels" 1 "long.txt: 92 labels for 90 rows of plain.csv" plain.csv new.csv --labels long.txt
+refuse "too few labels for the rows taken" 1 "short.txt: 2 labels for 9 rows" plain.csv new.csv --labels short.txt --rows 9
+: >empty.csv
+refuse "empty file" 1 "empty.csv: is empty" empty.csv new.csv
+printf '1,2\n3,4\n5\n' >ragged.csv
+refuse "ragged csv" 1 "ragged.csv: line 3: 1 columns, and line 1 has 2" ragged.csv new.csv
+printf 'a,b\r\n1,2\r\n3,four\r\n' >word.csv
+refuse "a word in the data" 1 "word.csv: line 3, column 2 'b': 'four' is not a number" word.csv new.csv
+printf '1,2\n3,nan\n' >nan.csv
+refuse "a NaN in the data" 1 "nan.csv: line 2, column 2: 'nan' is not a finite number" nan.csv new.csv
+refuse "labels among the data" 1 "name it with --label-column" full.csv new.csv --id-column name
+printf '1,"2\n3,4\n' >quote.csv
+refuse "open quotes" 1 "quote.csv: line 1, column 2: the quotes are not closed" quote.csv new.csv
+head -c 200 bytes.npy >cut.npy
+refuse "npy that ends early" 1 "cut.npy: truncated" cut.npy new.csv
+{ npy_u1 2000000000 2000000000; echo; } >lie.npy
+refuse "npy that promises too much" 1 "lie.npy: truncated" lie.npy new.csv
+{ npy "{'descr': '<c16', 'fortran_order': False, 'shape': (1, 1), }"; head -c 16 /dev/zero; } >complex.npy
+refuse "npy of complex numbers" 1 "complex.npy: type '<c16' is not supported" complex.npy new.csv
+{ npy "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }"; printf '\0\0\xc0\x7f\0\0\0\0'; } >nan.npy
+refuse "NaN in an npy" 1 "nan.npy: row 0, column 0 (from 0): nan is not finite" nan.npy new.csv
+head -c 100 images-idx3-ubyte >cut-idx3-ubyte
+refuse "IDX that ends early" 1 "cut-idx3-ubyte: truncated" cut-idx3-ubyte new.csv
+head -c 100 images-idx3-ubyte.gz >cut.gz
+refuse "gzip that ends early" 1 "cut.gz: truncated" cut.gz new.csv
+cp plain.csv plain.dat
+refuse "file of another kind" 1 "plain.dat: neither .npy, IDX, .csv nor .tsv" plain.dat new.csv
+refuse "output in no directory" 1 "none/new.csv: No such file or directory" plain.csv none/new.csv
+refuse "picture in no directory" 1 "none/new.png: No such file or directory" plain.csv new.csv --plot none/new.png
+mkdir place.csv
+refuse "directory as output" 1 "place.csv: is a directory" plain.csv place.csv
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir locked && chmod 500 locked
+    refuse "output in a locked directory" 1 "locked/new.csv: Permission denied" plain.csv locked/new.csv
+    cp kept.csv held.csv && chmod 400 held.csv
+    refuse "output that is write-protected" 1 "held.csv: Permission denied" plain.csv held.csv
+else
+    echo "SKIPPED: locked directories: root may write anywhere"
+fi
+echo old >kept.csv
+refuse "an output that exists when the fit fails" 1 "nan.csv" nan.csv kept.csv
+check "is as it was" [ "$(cat kept.csv)" = old ]
+
+name="no room for the output" # opening works and writing fails
+said=$( (ulimit -f 0; trap '' XFSZ; "$program" plain.csv new.npy "${quick[@]}" --quiet 2>&1; echo "status $?") | cat)
+check "said: $said" [ "$said" = "ne_embed: new.npy: File too large"$'\n'"status 1" ]
+check "leaves no file" [ -z "$(find . -name 'new*')" ]
+
+name="no room for the scores"
+"$program" plain.csv y.npy "${quick[@]}" --quiet --score >/dev/full 2>err.txt
+check "exit status" [ $? -eq 1 ]
+check "said: $(cat err.txt)" grep -q '^ne_embed: stdout: No space left on device$' err.txt
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,600 @@
+/* test_files.c: what ne_embed reads: good files of each kind, and broken ones with their sentences. */
+#include "folder.h"
+#include "io/bytes.h"
+#include "io/labels.h"
+#include "io/table.h"
+
+#include <math.h>
+#include <zlib.h>
+
+static table got;
+
+static void open_all(void)
+{
+    folder_open();
+    got = (table){0};
+}
+
+static void close_all(void)
+{
+    table_clear(&got);
+    folder_close();
+}
+
+static const char *put_gz(const char *name, const void *data, size_t size)
+{
+    const char *path = at(name);
+    gzFile      file = gzopen(path, "wb");
+    ck_assert_int_eq(gzwrite(file, data, (unsigned)size), (int)size);
+    ck_assert_int_eq(gzclose(file), Z_OK);
+    return path;
+}
+
+static const unsigned char NPY[8] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
+
+/* A .npy file, version 1: the dictionary as given, then the numbers. */
+static size_t make_npy(unsigned char *to, const char *header, const void *data, size_t size)
+{
+    const size_t length = strlen(header);
+    memcpy(to, NPY, sizeof NPY);
+    to[6] = 1;
+    to[8] = (unsigned char)(length & 255);
+    to[9] = (unsigned char)(length >> 8);
+    for (size_t i = 0; i < length; i++) to[10 + i] = (unsigned char)header[i];
+    if (size) memcpy(to + 10 + length, data, size);
+    return 10 + length + size;
+}
+
+static const char *put_npy(const char *name, const char *header, const void *data, size_t size)
+{
+    unsigned char file[4096];
+    return put(name, file, make_npy(file, header, data, size));
+}
+
+static ne_status take(const char *path)
+{
+    table_clear(&got);
+    return table_read(path, &(table_request){0}, &got);
+}
+
+static double value(size_t i, size_t j)
+{
+    const size_t place = i * got.cols + j;
+    return got.dtype == NE_F64 ? ((double *)got.values)[place] : (double)((float *)got.values)[place];
+}
+
+static void check_table(size_t rows, size_t cols, const double *want)
+{
+    ck_assert_uint_eq(got.rows, rows);
+    ck_assert_uint_eq(got.cols, cols);
+    for (size_t k = 0; k < rows * cols; k++) ck_assert_double_eq(value(k / cols, k % cols), want[k]);
+}
+
+/* --- .npy */
+
+START_TEST(npy_of_every_type_and_byte_order_is_read)
+{
+    static const char *const types[] = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"};
+    const double             want[] = {0, 1, 1, 0, 1, 1}, wide[] = {0, 1, -2, 100, -128, 5};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (int big = 0; big < 2; big++) {
+            const size_t  size   = (size_t)(types[t][1] - '0');
+            const int     simple = types[t][0] == 'u' || types[t][0] == 'b';
+            const double *use    = simple ? want : wide;
+            unsigned char data[48];
+            char          header[96];
+            for (size_t k = 0; k < 6; k++) {
+                uint64_t raw    = (uint64_t)(int64_t)use[k];
+                float    single = (float)use[k];
+                if (types[t][0] == 'f' && size == 8) memcpy(&raw, &use[k], 8);
+                if (types[t][0] == 'f' && size == 4) {
+                    uint32_t half;
+                    memcpy(&half, &single, 4);
+                    raw = half;
+                }
+                for (size_t b = 0; b < size; b++)
+                    data[k * size + (big ? size - 1 - b : b)] = (unsigned char)(raw >> 8 * b);
+            }
+            snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': False, 'shape': (2, 3), }\n",
+                     size == 1 ? '|'
+                     : big     ? '>'
+                               : '<',
+                     types[t]);
+            ck_assert_int_eq(take(put_npy("x.npy", header, data, 6 * size)), NE_OK);
+            check_table(2, 3, use);
+            ck_assert_int_eq(got.dtype, strcmp(types[t], "f8") == 0 ? NE_F64 : NE_F32);
+        }
+}
+END_TEST
+
+START_TEST(npy_in_fortran_order_is_turned)
+{
+    const float  data[] = {1, 4, 2, 5, 3, 6};
+    const double want[] = {1, 2, 3, 4, 5, 6};
+    const char  *path = put_npy("x.npy", "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}", data, sizeof data);
+    ck_assert_int_eq(take(path), NE_OK);
+    check_table(2, 3, want);
+    table_clear(&got);
+    ck_assert_int_eq(table_read(path, &(table_request){.rows = 1}, &got), NE_OK);
+    check_table(1, 3, want);
+}
+END_TEST
+
+START_TEST(npy_integers_stay_exact)
+{
+    const int32_t data[]  = {16777216, 16777217};
+    const double  want[]  = {16777216, 16777217};
+    const int64_t large[] = {1, ((int64_t)1 << 53) + 2};
+    ck_assert_int_eq(take(put_npy("x.npy", "{'descr':'<i4','fortran_order':False,'shape':(2,1)}", data, sizeof data)),
+                     NE_OK);
+    check_table(2, 1, want);
+    ck_assert_int_eq(got.dtype, NE_F64);
+    check_error(take(put_npy("x.npy", "{'descr':'<i8','fortran_order':False,'shape':(2,1)}", large, sizeof large)),
+                NE_IO, "%/x.npy: row 1, column 0 (from 0): an integer above 2^53 in size has no exact double");
+}
+END_TEST
+
+START_TEST(npy_of_more_dimensions_is_laid_out_by_rows_and_may_be_gzipped)
+{
+    const unsigned char data[] = {1, 2, 3, 4, 5, 6, 7, 8};
+    const double        want[] = {1, 2, 3, 4, 5, 6, 7, 8};
+    unsigned char       file[256];
+    const size_t        size =
+        make_npy(file, "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 2L, 2L), }", data, sizeof data);
+    ck_assert_int_eq(take(put_gz("x.npy.gz", file, size)), NE_OK);
+    check_table(2, 4, want);
+}
+END_TEST
+
+START_TEST(npy_version_2_has_a_longer_header)
+{
+    const char          header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1)}";
+    const double        want[]   = {2.5};
+    unsigned char       file[256];
+    const unsigned char length = sizeof header - 1;
+    memcpy(file, NPY, sizeof NPY);
+    file[6] = 2;
+    memcpy(file + 8, (unsigned char[4]){length}, 4);
+    memcpy(file + 12, header, length);
+    memcpy(file + 12 + length, (float[]){2.5f}, 4);
+    ck_assert_int_eq(take(put("x.npy", file, 12u + length + 4u)), NE_OK);
+    check_table(1, 1, want);
+}
+END_TEST
+
+START_TEST(npy_that_ends_early_or_late_names_both_sizes)
+{
+    const float data[6]  = {0};
+    const char  header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
+    check_error(take(put_npy("x.npy", header, data, 23)), NE_IO,
+                "%/x.npy: truncated: its header says 2 x 3 numbers of 4 bytes, 24 in all, and 23 follow");
+    check_error(take(put_npy("x.npy", header, data, 0)), NE_IO,
+                "%/x.npy: truncated: its header says 2 x 3 numbers of 4 bytes, 24 in all, and 0 follow");
+    unsigned char file[256];
+    const size_t  size = make_npy(file, header, data, 24);
+    check_error(take(put("x.npy", file, size + 1)), NE_IO,
+                "%/x.npy: its header says 2 x 3 numbers of 4 bytes, 24 in all, and 25 follow");
+    for (size_t cut = 6; cut < 10 + sizeof header - 1; cut++)
+        check_error(take(put("x.npy", file, cut)), NE_IO, "%/x.npy: truncated: it ends within the .npy header");
+}
+END_TEST
+
+START_TEST(npy_of_a_huge_shape_is_refused_before_memory_is_asked_for)
+{
+    check_error(
+        take(put_npy("x.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000), }", "", 0)), NE_IO,
+        "%/x.npy: truncated: its header says 1000000000 x 1000 numbers of 8 bytes, 8000000000000 in all, and 0 follow");
+    check_error(
+        take(put_npy("x.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (9000000000, 9000000000), }", "", 0)),
+        NE_IO, "%/x.npy: its header says 9000000000 x 9000000000 numbers, more than memory can address");
+    check_error(
+        take(put_npy("x.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999, 1), }", "", 0)),
+        NE_IO, "%/x.npy: malformed .npy header: it needs descr, fortran_order and shape");
+}
+END_TEST
+
+START_TEST(npy_that_is_no_matrix_of_numbers_is_refused)
+{
+    static const struct {
+        const char *header, *text;
+        ne_status   status;
+    } cases[] = {
+        {"{'descr': '<c8', 'fortran_order': False, 'shape': (1, 1), }",
+         "%/x.npy: type '<c8' is not supported; f4, f8, b1 and integers of 1 to 8 bytes are", NE_UNSUPPORTED},
+        {"{'descr': '<f2', 'fortran_order': False, 'shape': (1, 1), }",
+         "%/x.npy: type '<f2' is not supported; f4, f8, b1 and integers of 1 to 8 bytes are", NE_UNSUPPORTED},
+        {"{'descr': '|O', 'fortran_order': False, 'shape': (1, 1), }",
+         "%/x.npy: type '|O' is not supported; f4, f8, b1 and integers of 1 to 8 bytes are", NE_UNSUPPORTED},
+        {"{'descr': '<U12', 'fortran_order': False, 'shape': (1, 1), }",
+         "%/x.npy: type '<U12' is not supported; f4, f8, b1 and integers of 1 to 8 bytes are", NE_UNSUPPORTED},
+        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 1), }",
+         "%/x.npy: type of records is not supported; f4, f8, b1 and integers of 1 to 8 bytes are", NE_UNSUPPORTED},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }",
+         "%/x.npy: truncated: its header says 4 numbers of 4 bytes, 16 in all, and 4 follow", NE_IO},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }",
+         "%/x.npy: has one dimension of 1 numbers; rows and columns are needed", NE_IO},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "%/x.npy: holds one number, not an array", NE_IO},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }",
+         "%/x.npy: holds no numbers: its header says 0 x 3", NE_IO},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 0), }",
+         "%/x.npy: holds no numbers: its header says 3 x 0", NE_IO},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1, 1), }",
+         "%/x.npy: Fortran order with 3 dimensions is not supported; save it in C order", NE_UNSUPPORTED},
+        {"{'descr': '<f4', 'fortran_order': maybe, 'shape': (1, 1), }",
+         "%/x.npy: malformed .npy header: fortran_order is neither True nor False", NE_IO},
+        {"{'descr': '<f4', 'shape': (1, 1), }",
+         "%/x.npy: malformed .npy header: it needs descr, fortran_order and shape", NE_IO},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, -1), }",
+         "%/x.npy: malformed .npy header: it needs descr, fortran_order and shape", NE_IO},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1",
+         "%/x.npy: malformed .npy header: it needs descr, fortran_order and shape", NE_IO},
+        {"", "%/x.npy: malformed .npy header: it needs descr, fortran_order and shape", NE_IO},
+    };
+    const float number = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_error(take(put_npy("x.npy", cases[i].header, &number, 4)), cases[i].status, cases[i].text);
+    check_error(take(put_text("x.npy", "1,2\n")), NE_IO, "%/x.npy: not a .npy file: it does not begin with \\x93NUMPY");
+    check_error(take(put("x.npy", "\x93NUMPY\x09\x00\x01\x00\x01\x00 ", 13)), NE_UNSUPPORTED,
+                "%/x.npy: version 9 of the .npy format is not supported; 1 to 3 are");
+}
+END_TEST
+
+START_TEST(a_number_that_is_not_finite_is_named_by_row_and_column)
+{
+    const char header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }";
+    check_error(take(put_npy("x.npy", header, (float[]){0, 1, 2, NAN}, 16)), NE_IO,
+                "%/x.npy: row 1, column 1 (from 0): nan is not finite");
+    check_error(take(put_npy("x.npy", header, (float[]){0, -INFINITY, 2, NAN}, 16)), NE_IO,
+                "%/x.npy: row 0, column 1 (from 0): -inf is not finite");
+}
+END_TEST
+
+/* --- IDX */
+
+static const unsigned char IDX[] = {0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 10, 20, 30, 40, 50, 255};
+
+START_TEST(idx_images_are_rows_gzipped_or_not)
+{
+    const double want[] = {10, 20, 30, 40, 50, 255};
+    ck_assert_int_eq(take(put("train-images-idx3-ubyte", IDX, sizeof IDX)), NE_OK);
+    check_table(3, 2, want);
+    ck_assert_int_eq(take(put_gz("train-images-idx3-ubyte.gz", IDX, sizeof IDX)), NE_OK);
+    check_table(3, 2, want);
+    table_clear(&got);
+    ck_assert_int_eq(table_read(at("train-images-idx3-ubyte.gz"), &(table_request){.rows = 2}, &got), NE_OK);
+    check_table(2, 2, want);
+    table_clear(&got);
+    check_error(table_read(at("train-images-idx3-ubyte"), &(table_request){.rows = 4}, &got), NE_OUT_OF_RANGE,
+                "--rows: 4 is above the 3 rows of %/train-images-idx3-ubyte");
+}
+END_TEST
+
+START_TEST(idx_numbers_are_big_endian)
+{
+    const unsigned char file[] = {0, 0, 0x0B, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0x01, 0x00, 0xFF, 0xFE};
+    const double        want[] = {256, -2};
+    ck_assert_int_eq(take(put("x.idx", file, sizeof file)), NE_OK);
+    check_table(1, 2, want);
+}
+END_TEST
+
+START_TEST(idx_that_is_broken_is_refused)
+{
+    unsigned char file[sizeof IDX];
+    check_error(take(put("x.idx", IDX, sizeof IDX - 1)), NE_IO,
+                "%/x.idx: truncated: its header says 3 x 1 x 2 numbers of 1 bytes, 6 in all, and 5 follow");
+    check_error(take(put("x.idx", IDX, 9)), NE_IO, "%/x.idx: truncated: it ends within the IDX header");
+    memcpy(file, IDX, sizeof IDX);
+    file[4] = 0xFF;
+    check_error(
+        take(put("x.idx", file, sizeof file)), NE_IO,
+        "%/x.idx: truncated: its header says 4278190083 x 1 x 2 numbers of 1 bytes, 8556380166 in all, and 6 follow");
+    memcpy(file + 4, (unsigned char[4]){0, 1, 2, 3}, 4);
+    check_error(take(put("x.idx", file, sizeof file)), NE_IO,
+                "%/x.idx: truncated: its header says 66051 x 1 x 2 numbers of 1 bytes, 132102 in all, and 6 follow");
+    file[2] = 7;
+    check_error(take(put("x.idx", file, sizeof file)), NE_UNSUPPORTED, "%/x.idx: neither .npy, IDX, .csv nor .tsv");
+}
+END_TEST
+
+/* --- Any file */
+
+START_TEST(what_is_no_file_is_refused)
+{
+    check_error(take(at("none.csv")), NE_IO, "%/none.csv: No such file or directory");
+    check_error(take(folder), NE_IO, "%: is a directory");
+    check_error(take(put("x.csv", "", 0)), NE_IO, "%/x.csv: is empty");
+    check_error(take(put_text("x.dat", "1,2\n")), NE_UNSUPPORTED, "%/x.dat: neither .npy, IDX, .csv nor .tsv");
+}
+END_TEST
+
+START_TEST(gzip_that_ends_early_or_is_damaged_is_refused)
+{
+    char text[4000];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = i % 8 == 7 ? '\n' : (char)('0' + i * i % 10);
+    bytes file = {0};
+    ck_assert_int_eq(bytes_read(put_gz("x.csv.gz", text, sizeof text), &file), NE_OK);
+    ck_assert_uint_eq(file.size, sizeof text);
+    bytes_clear(&file);
+
+    unsigned char raw[4000];
+    FILE         *from = fopen(at("x.csv.gz"), "rb");
+    const size_t  size = fread(raw, 1, sizeof raw, from);
+    fclose(from);
+    check_error(take(put("x.csv.gz", raw, size - 9)), NE_IO, "%/x.csv.gz: truncated: its gzip stream ends early");
+    raw[size - 7] ^= 1; /* a bit of the checksum */
+    check_error(take(put("x.csv.gz", raw, size)), NE_IO,
+                "%/x.csv.gz: not a valid gzip stream: "
+                "incorrect data check");
+}
+END_TEST
+
+/* --- CSV */
+
+START_TEST(csv_is_read_with_and_without_a_header_and_with_any_line_end)
+{
+    static const char *const files[] = {
+        "1,2\n3,4\n",
+        "1,2\n3,4",
+        "1,2\r\n3,4\r\n",
+        "a,b\n1,2\n3,4\n",
+        "\"a\",\"b\"\r\n1,2\r\n3,4",
+        ("\xEF\xBB\xBF"
+         "1,2\n3,4\n"),
+        "\n1,2\n\n\n3,4\n\n",
+        " 1 , 2\n\"3\",\"4\"\n",
+        "1e0,2.\n+3,0.4e1\n",
+    };
+    const double want[] = {1, 2, 3, 4};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        ck_assert_int_eq(take(put_text("x.csv", files[i])), NE_OK);
+        check_table(2, 2, want);
+    }
+    ck_assert_int_eq(take(put_text("x.tsv", "a\tb\n1\t2\n3\t4\n")), NE_OK);
+    check_table(2, 2, want);
+    ck_assert_int_eq(take(put_text("x.csv", "id,0,1,2\n1,2,3,4\n")), NE_OK); /* columns that a data frame named */
+    check_table(1, 4, want);
+}
+END_TEST
+
+START_TEST(csv_numbers_keep_their_precision)
+{
+    ck_assert_int_eq(take(put_text("x.csv", "0.5,255\n-3,1e10\n")), NE_OK);
+    ck_assert_int_eq(got.dtype, NE_F32);
+    ck_assert_int_eq(take(put_text("x.csv", "0.1,255\n-3,1e300\n")), NE_OK);
+    ck_assert_int_eq(got.dtype, NE_F64);
+    ck_assert_double_eq(value(0, 0), 0.1);
+    ck_assert_double_eq(value(1, 1), 1e300);
+}
+END_TEST
+
+START_TEST(csv_columns_of_labels_and_ids_are_no_data)
+{
+    const double  want[]  = {1, 2, 3, 4};
+    table_request request = {.label_column = "kind", .id_column = "who"};
+    ck_assert_int_eq(
+        table_read(put_text("x.csv", "who,a,kind,b\n\"x, \"\"1\"\"\",1,dog,2\ny,3, cat ,4\n"), &request, &got), NE_OK);
+    check_table(2, 2, want);
+    ck_assert_str_eq(got.ids[0], "x, \"1\"");
+    ck_assert_str_eq(got.ids[1], "y");
+    ck_assert_uint_eq(got.labels.classes, 2);
+    ck_assert_str_eq(got.labels.title, "kind");
+    ck_assert_str_eq(got.labels.name[0], "cat");
+    ck_assert_int_eq(got.labels.code[0], 1);
+    ck_assert_int_eq(got.labels.code[1], 0);
+
+    table_clear(&got); /* a header of numbers beside one word, as pandas writes it */
+    request = (table_request){.label_column = "label"};
+    ck_assert_int_eq(table_read(put_text("x.csv", "label,0,1\n7,1,2\n7,3,4\n"), &request, &got), NE_OK);
+    check_table(2, 2, want);
+
+    table_clear(&got); /* no header: a column by its number */
+    request = (table_request){.label_column = "3"};
+    ck_assert_int_eq(table_read(put_text("x.csv", "1,2,setosa\n3,4,virginica\n"), &request, &got), NE_OK);
+    check_table(2, 2, want);
+    ck_assert_str_eq(got.labels.name[1], "virginica");
+    ck_assert_ptr_null(got.labels.title);
+
+    table_clear(&got); /* nor here, though the numbers count */
+    request = (table_request){.label_column = "1"};
+    ck_assert_int_eq(table_read(put_text("x.csv", "setosa,0,1\nvirginica,3,4\n"), &request, &got), NE_OK);
+    ck_assert_uint_eq(got.rows, 2);
+}
+END_TEST
+
+START_TEST(csv_columns_that_are_not_there_are_refused)
+{
+    table_request request = {.label_column = "kind"};
+    put_text("x.csv", "a,b\n1,2\n");
+    check_error(table_read(at("x.csv"), &request, &got), NE_UNKNOWN_NAME, "%/x.csv: no column is named 'kind'");
+    put_text("y.csv", "1,2\n3,4\n");
+    check_error(table_read(at("y.csv"), &request, &got), NE_UNKNOWN_NAME,
+                "%/y.csv: no column is named 'kind'; it has no header line, give the number of a column, from 1");
+    request.label_column = "3";
+    check_error(table_read(at("y.csv"), &request, &got), NE_UNKNOWN_NAME,
+                "%/y.csv: no column is named '3'; it has no header line, give the number of a column, from 1");
+    request.label_column = "a";
+    check_error(table_read(put_text("x.csv", "a,a\n1,2\n"), &request, &got), NE_UNKNOWN_NAME,
+                "%/x.csv: two columns are named 'a'");
+    check_error(table_read(put_text("x.csv", "a\n1\n"), &request, &got), NE_IO,
+                "%/x.csv: no column is left for the data");
+    check_error(table_read(put("x.idx", IDX, sizeof IDX), &request, &got), NE_UNKNOWN_NAME,
+                "%/x.idx: has no named columns; --label-column and --id-column are for .csv and .tsv");
+}
+END_TEST
+
+START_TEST(csv_that_is_broken_is_named_by_line_and_column)
+{
+    static const struct {
+        const char *file, *text;
+    } cases[] = {
+        {"1,2\n3\n", "%/x.csv: line 2: 1 columns, and line 1 has 2"},
+        {"1,2\n3,4,5\n", "%/x.csv: line 2: 3 columns, and line 1 has 2"},
+        {"a,b\r\n1,2\r\n\r\n3,\r\n", "%/x.csv: line 4, column 2 'b': '' is not a number"},
+        {"1,2\n3,x\n", "%/x.csv: line 2, column 2: 'x' is not a number"},
+        {"x,5,9\n1,2,3\n", "%/x.csv: line 1, column 1: 'x' is not a number; for labels, name it with --label-column"},
+        {"1,2x\n3,4\n", "%/x.csv: line 1, column 2: '2x' is not a number; for labels, name it with --label-column"},
+        {"a,b\n1,nan\n", "%/x.csv: line 2, column 2 'b': 'nan' is not a finite number"},
+        {"1,2\n1e999,4\n", "%/x.csv: line 2, column 1: '1e999' is not a finite number"},
+        {"a,k\n1,dog\n",
+         "%/x.csv: line 2, column 2 'k': 'dog' is not a number; for labels, name it with --label-column"},
+        {"1,2\n\"3,4\n5,6\n", "%/x.csv: line 2, column 1: the quotes are not closed"},
+        {"1,2\n\"3\"x,4\n", "%/x.csv: line 2, column 1: text after the closing quote"},
+        {"\"a\nb\",c\n1,2\n3,x\n", "%/x.csv: line 4, column 2 'c': 'x' is not a number"},
+        {"a,b\n", "%/x.csv: has a header line and no rows"},
+        {"\n\r\n", "%/x.csv: holds no lines but empty ones"},
+        {"1;2\n3;4\n",
+         "%/x.csv: line 2, column 1 '1;2': '3;4' is not a number; for labels, name it with --label-column"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_error(take(put_text("x.csv", cases[i].file)), NE_IO, cases[i].text);
+    check_error(take(put("x.csv", "1,2\n3,\0\n", 8)), NE_IO, "%/x.csv: not a text file: it holds zero bytes");
+}
+END_TEST
+
+START_TEST(csv_rows_beyond_those_asked_for_are_not_looked_at)
+{
+    const double want[] = {1, 2, 3, 4};
+    ck_assert_int_eq(table_read(put_text("x.csv", "1,2\n3,4\nx,\"y\n"), &(table_request){.rows = 2}, &got), NE_OK);
+    check_table(2, 2, want);
+    table_clear(&got);
+    put_text("x.csv", "a,b\n1,2\n");
+    check_error(table_read(at("x.csv"), &(table_request){.rows = 2}, &got), NE_OUT_OF_RANGE,
+                "--rows: 2 is above the 1 rows of %/x.csv");
+}
+END_TEST
+
+/* --- Labels */
+
+static labels classes;
+
+static ne_status take_labels(const char *path, size_t rows, int cut)
+{
+    labels_clear(&classes);
+    return labels_read(path, "x.npy", rows, cut, &classes);
+}
+
+START_TEST(labels_of_numbers_sort_by_value_and_words_by_letters)
+{
+    ck_assert_int_eq(take_labels(put_text("l.txt", "10\n9\n10\n-1\n"), 4, 0), NE_OK);
+    ck_assert_uint_eq(classes.classes, 3);
+    ck_assert_str_eq(classes.name[0], "-1");
+    ck_assert_str_eq(classes.name[2], "10");
+    ck_assert_int_eq(classes.code[0], 2);
+    ck_assert_int_eq(classes.code[1], 1);
+    ck_assert_double_eq(classes.value[2], 10);
+
+    ck_assert_int_eq(take_labels(put_text("l.csv", "10\r\n\"a, b\"\r\n9\r\n"), 3, 0), NE_OK);
+    ck_assert_ptr_null(classes.value);
+    ck_assert_str_eq(classes.name[0], "10");
+    ck_assert_str_eq(classes.name[1], "9");
+    ck_assert_str_eq(classes.name[2], "a, b");
+    ck_assert_int_eq(take_labels(put_text("l.txt", "Ankle boot, brown\n Bag\n"), 2, 0), NE_OK);
+    ck_assert_str_eq(classes.name[0], "Ankle boot, brown");
+    ck_assert_str_eq(classes.name[1], "Bag");
+    labels_clear(&classes);
+}
+END_TEST
+
+START_TEST(labels_come_from_arrays_too)
+{
+    const unsigned char idx[] = {0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 7};
+    const int64_t       npy[] = {5, -5, 5};
+    ck_assert_int_eq(take_labels(put_gz("l-idx1-ubyte.gz", idx, sizeof idx), 3, 0), NE_OK);
+    ck_assert_str_eq(classes.name[1], "7");
+    ck_assert_int_eq(classes.code[1], 0);
+    ck_assert_int_eq(take_labels(put_npy("l.npy", "{'descr':'<i8','fortran_order':False,'shape':(3,)}", npy, 24), 3, 0),
+                     NE_OK);
+    ck_assert_str_eq(classes.name[0], "-5");
+    ck_assert_int_eq(take_labels(at("l.npy"), 2, 1), NE_OK);
+    ck_assert_uint_eq(classes.count, 2);
+    check_error(
+        take_labels(put_npy("l.npy", "{'descr':'<f4','fortran_order':False,'shape':(2,)}", (float[]){0, NAN}, 8), 2, 0),
+        NE_IO, "%/l.npy: row 1 (from 0): nan is not a label");
+    check_error(
+        take_labels(put_npy("l.npy", "{'descr':'<f4','fortran_order':False,'shape':(1,2)}", (float[]){0, 1}, 8), 1, 0),
+        NE_IO, "%/l.npy: 2 numbers a row; labels are one");
+    labels_clear(&classes);
+}
+END_TEST
+
+START_TEST(labels_that_do_not_fit_the_rows_name_both_counts)
+{
+    check_error(take_labels(put_text("l.txt", "1\n2\n"), 5, 0), NE_IO, "%/l.txt: 2 labels for 5 rows of x.npy");
+    check_error(take_labels(at("l.txt"), 5, 1), NE_IO, "%/l.txt: 2 labels for 5 rows of x.npy");
+    check_error(take_labels(put_text("l.txt", "a\nb\nc\nd\n"), 2, 0), NE_IO, "%/l.txt: 4 labels for 2 rows of x.npy");
+    ck_assert_int_eq(take_labels(at("l.txt"), 2, 1), NE_OK);
+    ck_assert_uint_eq(classes.classes, 2);
+    check_error(take_labels(put_text("l.txt", "kind\na\nb\n"), 2, 0), NE_IO,
+                "%/l.txt: 3 labels for 2 rows of x.npy; a header line is not a label");
+    check_error(take_labels(put_text("l.csv", "a\nb,c\n"), 2, 0), NE_IO,
+                "%/l.csv: line 2: 2 columns; labels are one a line");
+    labels_clear(&classes);
+}
+END_TEST
+
+/* --- Standardizing */
+
+START_TEST(standardized_columns_have_mean_0_and_deviation_1_and_constant_ones_are_0)
+{
+    size_t constant = 0;
+    ck_assert_int_eq(take(put_text("x.csv", "1,0.1,5\n2,0.1,5\n6,0.1,-7\n3,0.1,9\n")), NE_OK);
+    ck_assert_int_eq(table_standardize("x.csv", &got, &constant), NE_OK);
+    ck_assert_uint_eq(constant, 1);
+    for (size_t j = 0; j < 3; j++) {
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < 4; i++) mean += value(i, j) / 4;
+        for (size_t i = 0; i < 4; i++) square += value(i, j) * value(i, j) / 4;
+        ck_assert_double_eq_tol(mean, 0, 1e-15); /* 4 additions of numbers below 2 in double */
+        ck_assert_double_eq_tol(square, j == 1 ? 0 : 1, 1e-15);
+    }
+    ck_assert_double_gt(value(2, 0), value(0, 0));
+    ck_assert_int_eq(take(put_text("x.csv", "1e200,1\n-1e200,2\n")), NE_OK);
+    check_error(table_standardize("x.csv", &got, &constant), NE_IO,
+                "x.csv: column 0 (from 0): too large to standardize, its variance overflows");
+}
+END_TEST
+
+Suite *files_suite(void);
+
+Suite *files_suite(void)
+{
+    Suite *suite = suite_create("files");
+    TCase *tests = tcase_create("files");
+    tcase_add_checked_fixture(tests, open_all, close_all);
+    tcase_add_test(tests, npy_of_every_type_and_byte_order_is_read);
+    tcase_add_test(tests, npy_in_fortran_order_is_turned);
+    tcase_add_test(tests, npy_integers_stay_exact);
+    tcase_add_test(tests, npy_of_more_dimensions_is_laid_out_by_rows_and_may_be_gzipped);
+    tcase_add_test(tests, npy_version_2_has_a_longer_header);
+    tcase_add_test(tests, npy_that_ends_early_or_late_names_both_sizes);
+    tcase_add_test(tests, npy_of_a_huge_shape_is_refused_before_memory_is_asked_for);
+    tcase_add_test(tests, npy_that_is_no_matrix_of_numbers_is_refused);
+    tcase_add_test(tests, a_number_that_is_not_finite_is_named_by_row_and_column);
+    tcase_add_test(tests, idx_images_are_rows_gzipped_or_not);
+    tcase_add_test(tests, idx_numbers_are_big_endian);
+    tcase_add_test(tests, idx_that_is_broken_is_refused);
+    tcase_add_test(tests, what_is_no_file_is_refused);
+    tcase_add_test(tests, gzip_that_ends_early_or_is_damaged_is_refused);
+    tcase_add_test(tests, csv_is_read_with_and_without_a_header_and_with_any_line_end);
+    tcase_add_test(tests, csv_numbers_keep_their_precision);
+    tcase_add_test(tests, csv_columns_of_labels_and_ids_are_no_data);
+    tcase_add_test(tests, csv_columns_that_are_not_there_are_refused);
+    tcase_add_test(tests, csv_that_is_broken_is_named_by_line_and_column);
+    tcase_add_test(tests, csv_rows_beyond_those_asked_for_are_not_looked_at);
+    tcase_add_test(tests, labels_of_numbers_sort_by_value_and_words_by_letters);
+    tcase_add_test(tests, labels_come_from_arrays_too);
+    tcase_add_test(tests, labels_that_do_not_fit_the_rows_name_both_counts);
+    tcase_add_test(tests, standardized_columns_have_mean_0_and_deviation_1_and_constant_ones_are_0);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(files_suite());
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

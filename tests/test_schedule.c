@@ -1,0 +1,122 @@
+/* tests/test_schedule.c: learning rate, momentum and exaggeration of each step. */
+#include "optim/schedule.h"
+
+#include <check.h>
+#include <math.h>
+
+static schedule_rule tsne(size_t n)
+{
+    const schedule_rule rule = {.n = n, .max_iter = 500, .early_iter = 100, .early = 12, .late = 1, .rate = NAN,
+                                .momentum = NAN};
+    return rule;
+}
+
+START_TEST(exaggeration_lasts_exactly_its_steps_then_rate_and_momentum_change)
+{
+    const schedule_rule rule = tsne(12000);
+    const schedule_step a = schedule_at(&rule, 99), b = schedule_at(&rule, 100);
+    ck_assert_double_eq(a.exaggeration, 12);
+    ck_assert_double_eq(a.rate, 1000);
+    ck_assert_double_eq(a.momentum, 0.5);
+    ck_assert(a.exaggerated && !b.exaggerated && !a.restart && !b.restart);
+    ck_assert_double_eq(b.exaggeration, 1);
+    ck_assert_double_eq(b.rate, 12000);
+    ck_assert_double_eq(b.momentum, 0.9);
+}
+END_TEST
+
+START_TEST(small_data_has_a_floor_under_the_rate)
+{
+    const schedule_rule rule = tsne(120);
+    ck_assert_double_eq(schedule_at(&rule, 0).rate, 50);
+    ck_assert_double_eq(schedule_at(&rule, 499).rate, 120);
+}
+END_TEST
+
+START_TEST(late_exaggeration_holds_after_the_early_one_and_lowers_the_rate)
+{
+    schedule_rule rule = tsne(12000);
+    rule.late          = 4;
+    ck_assert_double_eq(schedule_at(&rule, 0).exaggeration, 12);
+    ck_assert_double_eq(schedule_at(&rule, 100).exaggeration, 4);
+    ck_assert_double_eq(schedule_at(&rule, 100).rate, 3000);
+}
+END_TEST
+
+/* methods.md, M1, F5: one exaggerated step more, the first rate and momentum stay, the velocity is emptied. */
+START_TEST(reference_keeps_the_faults_of_its_model)
+{
+    schedule_rule rule = tsne(4000);
+    rule.reference     = 1;
+    rule.early_iter    = 250;
+    rule.max_iter      = 2000;
+    ck_assert_double_eq_tol(schedule_at(&rule, 0).rate, 83.3333333333, 1e-9);
+    ck_assert_double_eq(schedule_at(&rule, 250).exaggeration, 12);
+    ck_assert_double_eq(schedule_at(&rule, 251).exaggeration, 1);
+    ck_assert_double_eq_tol(schedule_at(&rule, 1999).rate, 83.3333333333, 1e-9);
+    ck_assert_double_eq(schedule_at(&rule, 1999).momentum, 0.5);
+    ck_assert(schedule_at(&rule, 251).restart && !schedule_at(&rule, 250).restart && !schedule_at(&rule, 252).restart);
+    rule.early = 1;
+    ck_assert_double_eq(schedule_at(&rule, 0).rate, 1000);
+    ck_assert_double_eq(schedule_at(&rule, 0).momentum, 0.8);
+}
+END_TEST
+
+/* torch: v <- mu v + g, z <- z - r(t) v. With u = -r v: u <- mu r(t) / r(t - 1) u - r(t) g. */
+START_TEST(a_linear_schedule_is_torchs_descent)
+{
+    schedule_rule rule = tsne(1000);
+    double        v = 0, z = 3, u = 0, w = 3;
+    rule.linear   = 1;
+    rule.early    = 1;
+    rule.rate     = 0.2;
+    rule.momentum = 0.7;
+    rule.max_iter = 50;
+    for (int64_t t = 0; t < 50; t++) {
+        const schedule_step at = schedule_at(&rule, t);
+        v                      = 0.7 * v + 2 * z;
+        z -= 0.2 * (1 - (double)t / 50) * v;
+        u = at.momentum * u - at.rate * 2 * w;
+        w += u;
+        ck_assert_double_eq_tol(w, z, 1e-12);
+    }
+}
+END_TEST
+
+/* methods.md, M3: after exaggeration the schedule starts again from the rate then in force. */
+START_TEST(a_linear_schedule_under_reference_starts_again)
+{
+    schedule_rule rule = tsne(4000);
+    rule.reference     = 1;
+    rule.linear        = 1;
+    rule.rate          = 1;
+    ck_assert_double_eq_tol(schedule_at(&rule, 100).rate, 1 - 100.0 / 500, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 101).rate, 1 - 101.0 / 500, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 301).rate, (1 - 101.0 / 500) * (1 - 200.0 / 500), 1e-12);
+}
+END_TEST
+
+Suite *schedule_suite(void);
+
+Suite *schedule_suite(void)
+{
+    Suite *s = suite_create("schedule");
+    TCase *t = tcase_create("schedule");
+    tcase_add_test(t, exaggeration_lasts_exactly_its_steps_then_rate_and_momentum_change);
+    tcase_add_test(t, small_data_has_a_floor_under_the_rate);
+    tcase_add_test(t, late_exaggeration_holds_after_the_early_one_and_lowers_the_rate);
+    tcase_add_test(t, reference_keeps_the_faults_of_its_model);
+    tcase_add_test(t, a_linear_schedule_is_torchs_descent);
+    tcase_add_test(t, a_linear_schedule_under_reference_starts_again);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *r = srunner_create(schedule_suite());
+    srunner_run_all(r, CK_NORMAL);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
