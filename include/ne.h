@@ -405,7 +405,9 @@ NE_API ne_status ne_affinity_register(const ne_affinity_ops *ops);
  *  the gradient (whole_loss, or else the attractive and the repulsive one), the optimizer, on_step_end. A NULL hook is
  *  the stock one that terms describe. z is n x c, row-major, in working order; a hook writes the rows [row0, row1) of
  *  gradient and no other (gradient points at row 0), and is called for several ranges at once from several threads.
- *  Gradient hooks leave the weights attract and repulse out; the loop applies them. */
+ *  Gradient and loss hooks leave the weights attract and repulse out; the loop applies them. whole_loss() has no weights
+ *  but its own. Loss hooks add up over ranges, and are called when a loss is wanted: a method with a gradient hook and
+ *  without the loss hook of the same side has no loss to report. */
 typedef struct ne_method_ops {
     size_t           struct_size; /* sizeof(ne_method_ops) where the table was compiled */
     const char      *name, *help; /* "tsne"; one line */

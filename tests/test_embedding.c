@@ -34,6 +34,15 @@ static void close_all(void)
     ne_context_free(ctx);
 }
 
+/* A descent so gentle that rounding errors do not grow: what differs by them can be compared. */
+static void be_gentle(ne_embedding *e)
+{
+    OK(ne_embedding_set(e, "gains", "false"));
+    OK(ne_embedding_set(e, "early_exaggeration_coeff", "1"));
+    OK(ne_embedding_set(e, "lr", "50"));
+    OK(ne_embedding_set(e, "init_scaling", "1"));
+}
+
 static ne_dense view(void *data, size_t rows, size_t cols, ne_dtype type)
 {
     const ne_dense v = {sizeof v, data, rows, cols, cols, type, NE_HOST};
@@ -293,6 +302,7 @@ START_TEST(a_graph_in_place_of_data_gives_the_same_bytes)
     const ne_dense from = view(x, N, D, NE_F32), to = view(other, N, 2, NE_F32);
     ne_graph      *g = NULL, *p = NULL;
     ne_affinity   *a = NULL;
+    be_gentle(emb);
     OK(ne_embedding_set(emb, "max_iter", "60"));
     OK(ne_embedding_set(emb, "knn", "exact"));
     OK(ne_embedding_fit_f32(emb, x, N, D, y));
@@ -306,7 +316,7 @@ START_TEST(a_graph_in_place_of_data_gives_the_same_bytes)
     OK(ne_affinity_set(a, "perplexity", "20"));
     OK(ne_affinity_compute_graph(a, g, &p));
     OK(ne_embedding_fit_graph(emb, p, &from, &to)); /* scaled to sum to 1 once more: equal but for rounding */
-    for (size_t i = 0; i < N * 2; i++) ck_assert_float_eq_tol(y[i], other[i], 0.05f);
+    for (size_t i = 0; i < N * 2; i++) ck_assert_float_eq_tol(y[i], other[i], 1e-3f);
     OK(ne_embedding_fit_graph(emb, p, NULL, &to)); /* without data: a random start */
     ne_graph_free(g);
     ne_graph_free(p);
@@ -318,6 +328,7 @@ START_TEST(strides_and_doubles_change_nothing)
 {
     enum { STRIDE_X = D + 4, STRIDE_Y = 5 };
     double *wide = malloc(N * STRIDE_X * sizeof *wide), out[N * STRIDE_Y];
+    be_gentle(emb);
     OK(ne_embedding_set(emb, "max_iter", "60"));
     OK(ne_embedding_set(emb, "knn", "exact"));
     OK(ne_embedding_fit_f32(emb, x, N, D, y));
@@ -330,8 +341,8 @@ START_TEST(strides_and_doubles_change_nothing)
     to.stride   = STRIDE_Y;
     OK(ne_embedding_fit(emb, &from, &to));
     for (size_t i = 0; i < N; i++) {
-        ck_assert_double_eq_tol(out[i * STRIDE_Y], (double)y[2 * i], 0.05);
-        ck_assert_double_eq_tol(out[i * STRIDE_Y + 1], (double)y[2 * i + 1], 0.05);
+        ck_assert_double_eq_tol(out[i * STRIDE_Y], (double)y[2 * i], 1e-3);
+        ck_assert_double_eq_tol(out[i * STRIDE_Y + 1], (double)y[2 * i + 1], 1e-3);
         ck_assert_double_eq(out[i * STRIDE_Y + 2], -7);
     }
     free(wide);
@@ -456,7 +467,7 @@ START_TEST(a_small_gradient_stops_the_fit)
 }
 END_TEST
 
-/* --- Results, maps, plug-ins ------------------------------------------------------------------------------------- */
+/* --- Results and maps ------------------------------------------------------------------------------------- */
 
 START_TEST(results_are_asked_by_name)
 {
@@ -531,117 +542,6 @@ START_TEST(pca_maps_there_and_back)
 }
 END_TEST
 
-/* t-SNE once more as a plug-in: the table with stock kernels, and one that brings loops of its own. */
-static ne_status plugin_plan(const void *params, const ne_problem *problem, void *state, ne_terms *terms)
-{
-    (void)params;
-    (void)problem;
-    (void)state;
-    terms->normalised = NE_OVER_PAIRS;
-    return NE_OK;
-}
-
-static ne_status plugin_attract(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
-                                size_t row1, float *gradient)
-{
-    (void)params;
-    (void)state;
-    const ne_csr *p = problem->affinity;
-    for (size_t i = row0; i < row1; i++) {
-        double gx = 0, gy = 0;
-        for (int64_t e = p->start[i]; e < p->start[i + 1]; e++) {
-            const size_t j  = (size_t)p->col[e];
-            const double dx = (double)z[2 * i] - (double)z[2 * j], dy = (double)z[2 * i + 1] - (double)z[2 * j + 1];
-            const double f  = 4 * (double)((const float *)p->val)[e] / (1 + dx * dx + dy * dy);
-            gx += f * dx;
-            gy += f * dy;
-        }
-        gradient[2 * i]     = (float)gx;
-        gradient[2 * i + 1] = (float)gy;
-    }
-    return NE_OK;
-}
-
-static ne_status plugin_fail(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
-                             size_t row1, float *gradient)
-{
-    (void)params;
-    (void)problem;
-    (void)state;
-    (void)z;
-    (void)row1;
-    (void)gradient;
-    return ne_fail(NE_OUT_OF_RANGE, "row %zu is not to my taste", row0);
-}
-
-START_TEST(a_plug_in_takes_the_same_door)
-{
-    static const ne_preset presets[] = {{"early_exaggeration_coeff", "12", "12"}, {"early_exaggeration_iter", "100", "250"}};
-    static ne_method_ops   plain     = {.struct_size = sizeof plain, .name = "plugin_plain", .help = "h",
-                                        .affinity_in = "entropic", .affinity_out = "student", .presets = presets,
-                                        .preset_count = 2, .plan = plugin_plan};
-    static ne_method_ops   loops, fails;
-    ne_embedding          *e = NULL;
-    loops                    = plain;
-    loops.name               = "plugin_loops";
-    loops.attractive_gradient = plugin_attract;
-    fails                    = plain;
-    fails.name               = "plugin_fails";
-    fails.attractive_gradient = plugin_fail;
-    OK(ne_method_register(&plain));
-    OK(ne_method_register(&loops));
-    OK(ne_method_register(&fails));
-    ck_assert_int_eq(ne_method_register(&plain), NE_INVALID_ARGUMENT);
-    OK(ne_embedding_set(emb, "max_iter", "30"));
-    OK(ne_embedding_fit_f32(emb, x, N, D, y));
-    OK(ne_embedding_create(ctx, "plugin_plain", &e));
-    OK(ne_embedding_set(e, "max_iter", "30"));
-    OK(ne_embedding_set(e, "perplexity", "20"));
-    OK(ne_embedding_fit_f32(e, x, N, D, other));
-    ck_assert_mem_eq(y, other, N * 2 * sizeof *y);
-    ne_embedding_free(e);
-    /* Without gains, whose signs would make a large difference of a rounding error. */
-    OK(ne_embedding_set(emb, "gains", "false"));
-    OK(ne_embedding_fit_f32(emb, x, N, D, y));
-    OK(ne_embedding_create(ctx, "plugin_loops", &e));
-    OK(ne_embedding_set(e, "max_iter", "30"));
-    OK(ne_embedding_set(e, "perplexity", "20"));
-    OK(ne_embedding_set(e, "gains", "false"));
-    OK(ne_embedding_fit_f32(e, x, N, D, other));
-    for (size_t i = 0; i < N * 2; i++) ck_assert_float_eq_tol(other[i], y[i], 1e-3f * (1 + fabsf(y[i])));
-    ne_embedding_free(e);
-    OK(ne_embedding_create(ctx, "plugin_fails", &e));
-    ck_assert_int_eq(ne_embedding_fit_f32(e, x, N, D, other), NE_OUT_OF_RANGE);
-    ck_assert_str_eq(ne_last_error(), "row 0 is not to my taste");
-    ne_embedding_free(e);
-}
-END_TEST
-
-static double taxi(const float *a, const float *b, size_t d, void *user)
-{
-    double sum = 0;
-    ++*(int *)user;
-    for (size_t j = 0; j < d; j++) sum += fabs((double)a[j] - (double)b[j]);
-    return sum;
-}
-
-START_TEST(a_users_metric_is_the_built_in_one_of_the_same_formula)
-{
-    static int           calls;
-    static ne_metric_ops ops = {sizeof ops, "taxi", "h", taxi, NULL, &calls};
-    OK(ne_context_set_int(ctx, "threads", 1));
-    OK(ne_metric_register(&ops));
-    OK(ne_embedding_set(emb, "max_iter", "10"));
-    OK(ne_embedding_set(emb, "knn", "exact"));
-    OK(ne_embedding_set(emb, "metric", "taxi"));
-    OK(ne_embedding_fit_f32(emb, x, N, D, y));
-    ck_assert_int_gt(calls, 0);
-    OK(ne_embedding_set(emb, "metric", "manhattan"));
-    OK(ne_embedding_fit_f32(emb, x, N, D, other));
-    for (size_t i = 0; i < N * 2; i++) ck_assert_float_eq_tol(y[i], other[i], 1e-3f * (1 + fabsf(y[i])));
-}
-END_TEST
-
 START_TEST(types_are_listed)
 {
     int tsne = 0, student = 0, cosine = 0;
@@ -681,8 +581,6 @@ Suite *embedding_suite(void)
     tcase_add_test(t, results_are_asked_by_name);
     tcase_add_test(t, tsne_has_no_map_for_new_rows);
     tcase_add_test(t, pca_maps_there_and_back);
-    tcase_add_test(t, a_plug_in_takes_the_same_door);
-    tcase_add_test(t, a_users_metric_is_the_built_in_one_of_the_same_formula);
     tcase_add_test(t, types_are_listed);
     tcase_set_timeout(t, 300);
     suite_add_tcase(s, t);

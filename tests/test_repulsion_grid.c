@@ -202,7 +202,7 @@ START_TEST(row_ranges_are_parts_of_the_whole)
         oracle_layout_make(z, N, c, ORACLE_CLUSTERS, 15, 0);
         ck_assert_int_eq(run_rows(N, c, 0, N, &whole), NE_OK);
         memcpy(other, f, N * c * sizeof *f);
-        for (size_t i = 0; i < N * c; i++) f[i] = -7;
+        for (size_t i = 0; i < N * c; i++) f[i] = 1e-20f;
         for (size_t r = 0; r + 1 < sizeof ends / sizeof *ends; r++) {
             double       part;
             const double want = oracle_repulsion(N, c, &kernel, z, ends[r], ends[r + 1], exact);
@@ -210,10 +210,25 @@ START_TEST(row_ranges_are_parts_of_the_whole)
             /* A row's own sum of q has no pairs of either sign to cancel errors. */
             ck_assert_double_lt(fabs(part / want - 1), 0.01);
             sum += part;
-            if (ends[r + 1] < N) ck_assert_float_eq(f[ends[r + 1] * c], -7); /* nothing behind the range */
+            if (ends[r + 1] < N) ck_assert_float_eq(f[ends[r + 1] * c], 1e-20f); /* nothing behind the range */
         }
         ck_assert_mem_eq(f, other, N * c * sizeof *f);
         ck_assert_double_lt(fabs(sum / whole - 1), 1e-6);
+    }
+}
+END_TEST
+
+START_TEST(a_run_leaves_nothing_behind_for_the_next)
+{
+    for (size_t c = 1; c <= C_MAX; c++) {
+        double first, again;
+        ck_assert_int_eq(start(N, c, 0.01), NE_OK);
+        oracle_layout_make(z, N, c, ORACLE_CLUSTERS, 15, 0);
+        ck_assert_int_eq(run_rows(N, c, 0, N, &first), NE_OK);
+        memcpy(other, f, N * c * sizeof *f);
+        for (int step = 0; step < 60; step++) ck_assert_int_eq(run_rows(N, c, 0, N, &again), NE_OK);
+        ck_assert_mem_eq(f, other, N * c * sizeof *f);
+        ck_assert_mem_eq(&first, &again, sizeof first);
     }
 }
 END_TEST
@@ -359,6 +374,7 @@ static Suite *repulsion_grid_suite(void)
     tcase_add_test(t, a_flat_layout_is_within_accuracy);
     tcase_add_test(t, forces_sum_to_zero);
     tcase_add_test(t, row_ranges_are_parts_of_the_whole);
+    tcase_add_test(t, a_run_leaves_nothing_behind_for_the_next);
     tcase_add_test(t, bits_do_not_depend_on_threads);
     tcase_add_test(t, equal_points_feel_nothing);
     tcase_add_test(t, two_points_repel_each_other);

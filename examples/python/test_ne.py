@@ -8,6 +8,7 @@ import re
 import threading
 import unittest
 import warnings
+import weakref
 
 import numpy as np
 
@@ -484,6 +485,11 @@ class Extending(unittest.TestCase):
         np.testing.assert_array_equal(columns.mean, x.mean(0, dtype=float))
         with self.assertRaisesRegex(ne.NeError, "inverse|back"):
             columns.inverse_transform(x[:, :2])
+        columns.fit_transform(x)  # takes the place of the first
+        self.assertEqual(len(Columns.alive), 1)
+        del columns
+        gc.collect()
+        self.assertEqual(len(Columns.alive), 0)
 
     def test_an_affinity_of_python_serves_the_stock_kernels(self):
         x, _ = clusters(each=20)
@@ -543,6 +549,10 @@ class Faulty(ne.Method):
 class Columns(ne.Method):
     name, help = "my_columns", "the first columns"
     options = [{"name": "n_components", "type": "int", "preset": 2, "min": 1, "max": 9, "help": "columns"}]
+    alive = weakref.WeakSet()
+
+    def __init__(self):
+        Columns.alive.add(self)
 
     def fit(self, x):
         self.arrays = {"mean": x.mean(0, dtype=float)}

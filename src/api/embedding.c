@@ -168,6 +168,7 @@ static ne_status fit_model(ne_embedding *e, const ne_dense *x, const ne_dense *y
         memory_free(&context->memory, e->model);
         e->model = model;
     } else {
+        if (e->ops->clear) e->ops->clear(context, model);
         memory_free(&context->memory, model);
     }
     return st;

@@ -14,7 +14,7 @@
 
 enum {
     CELL_ROWS   = 128,  /* rows a cell on average */
-    MOST_CELLS  = 2048,
+    MOST_CELLS  = 4096,
     COLUMNS     = 32,   /* of the sketch */
     CELL_SAMPLE = 32,   /* sample rows a cell */
     ROUNDS      = 5,
@@ -39,8 +39,8 @@ size_t knn_cells_nearest(const knn_cells *cells, const float *value, size_t scan
     size_t       count = 0, rows = 0, sorted = 0;
     for (size_t a = 0; a < c; a++) key[a] = top_k_key(value[a], (uint32_t)a);
     while (rows < scan && count < c) {
-        if (count == sorted) { /* the next few in order */
-            const size_t more = smaller(2 * sorted + 16, c);
+        if (count == sorted) { /* the next ones in order, twice as many each time */
+            const size_t more = smaller(2 * sorted + 32, c);
             if (more < c) top_k_select(key + sorted, c - sorted, more - sorted);
             top_k_sort(key + sorted, more - sorted);
             sorted = more;
@@ -49,6 +49,15 @@ size_t knn_cells_nearest(const knn_cells *cells, const float *value, size_t scan
         visit[count++]      = cell;
         rows += (size_t)(cells->start[cell + 1] - cells->start[cell]);
     }
+    return count;
+}
+
+size_t knn_cells_most(const knn_cells *cells, size_t scan, uint64_t *key)
+{
+    size_t count = 0, rows = 0;
+    for (size_t c = 0; c < cells->count; c++) key[c] = (uint64_t)(cells->start[c + 1] - cells->start[c]) << 32 | c;
+    top_k_sort(key, cells->count);
+    while (count < cells->count && rows < scan) rows += (size_t)(key[count++] >> 32);
     return count;
 }
 

@@ -27,4 +27,7 @@ void knn_cells_values(const knn_cells *cells, const float *row, size_t rows, siz
  * entries). value: the row's count values; key: count entries of scratch. */
 size_t knn_cells_nearest(const knn_cells *cells, const float *value, size_t scan, uint64_t *key, uint32_t *visit);
 
+/* The most cells that any row can visit until they hold `scan` rows; key: count entries of scratch. */
+size_t knn_cells_most(const knn_cells *cells, size_t scan, uint64_t *key);
+
 #endif

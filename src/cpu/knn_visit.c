@@ -18,74 +18,88 @@
 
 enum {
     GROUP   = 192,
+    SLICE   = 16,  /* rows of a group whose distances to all centres are held at once */
     STRETCH = 512, /* rows of a cell at a time, whole panels */
     REPORTS = 32   /* how often progress is reported */
 };
+
+/* What one thread works on. */
+typedef struct desk {
+    size_t    list0;       /* its lists begin here */
+    float    *row;         /* GROUP sketches */
+    float    *value;       /* SLICE x cells, or 4 x STRETCH */
+    uint64_t *key;         /* cells */
+    uint32_t *chosen;      /* cells of all rows of the group, those of row r up to chosen_end[r]; GROUP x most_cells */
+    uint32_t *chosen_end;  /* GROUP */
+    uint32_t *by_cell;     /* rows of the group, those that chose cell c up to by_cell_end[c]; GROUP x most_cells */
+    uint32_t *by_cell_end; /* cells + 1 */
+    uint32_t *sequence;    /* cells that anybody chose, in the order of the visit */
+    size_t    cells;       /* in sequence */
+    uint32_t *wanted;      /* places in the lists, those of the p-th visited row up to wanted_end[p]; GROUP x keep */
+    uint32_t *wanted_end;  /* most_rows + 1 */
+    int       lost;        /* a user's metric gave NaN */
+} desk;
 
 typedef struct visit {
     const knn_search *search;
     const knn_sketch *sketch;
     const knn_cells  *cells;
     const knn_plan   *plan;
-    size_t            n;
-    top_k             lists; /* GROUP a thread */
-    struct desk      *desks; /* one a thread */
+    size_t            most_cells, most_rows; /* that one row, and one group, can visit */
+    top_k             lists;                 /* GROUP a thread */
+    desk             *desks;                 /* one a thread */
     float            *floats;
     uint32_t         *words;
     uint64_t         *keys;
 } visit;
-
-/* What one thread works on. */
-typedef struct desk {
-    size_t    list0;       /* its lists begin here */
-    float    *row;         /* GROUP sketches */
-    float    *value;       /* max(4 x STRETCH, GROUP x cells) */
-    uint64_t *key;         /* cells */
-    uint32_t *near;        /* cells: those of one row */
-    uint32_t *chosen;      /* GROUP x cells: of all rows, cells of row r in [chosen_end[r - 1], chosen_end[r]) */
-    uint32_t *chosen_end;  /* GROUP */
-    uint32_t *by_cell;     /* GROUP x cells: rows of the group, cell after cell */
-    uint32_t *by_cell_end; /* cells + 1 */
-    uint32_t *sequence;    /* cells: those that anybody chose, in the order of the visit */
-    uint32_t *wanted;      /* GROUP x keep: places in the lists, by visited row */
-    uint32_t *wanted_end;  /* n + 1 */
-    size_t    cells;       /* in sequence */
-    int       lost;        /* a user's metric gave NaN */
-} desk;
 
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
+static void lay_desk(const visit *v, size_t thread, float *floats, uint32_t *words, uint64_t *keys)
+{
+    const size_t c = v->cells->count, chosen = GROUP * v->most_cells;
+    desk        *at = &v->desks[thread];
+    at->list0       = thread * GROUP;
+    at->row         = floats;
+    at->value       = at->row + GROUP * v->sketch->width;
+    at->key         = keys;
+    at->chosen      = words;
+    at->chosen_end  = at->chosen + chosen;
+    at->by_cell     = at->chosen_end + GROUP;
+    at->by_cell_end = at->by_cell + chosen;
+    at->sequence    = at->by_cell_end + c + 1;
+    at->wanted      = at->sequence + c;
+    at->wanted_end  = at->wanted + GROUP * v->plan->keep;
+}
+
 static ne_status visit_create(ne_context *context, visit *v)
 {
     const ne_allocator *mem     = &context->memory;
-    const size_t        threads = (size_t)context_threads(context), c = v->cells->count, w = v->sketch->width, n = v->n;
-    const size_t        keep = v->plan->keep, floats = GROUP * w + (GROUP * c > 4 * STRETCH ? GROUP * c : 4 * STRETCH);
-    const size_t        words = 2 * GROUP * c + 3 * c + 1 + GROUP + GROUP * keep + n + 1;
-    ne_status           st     = top_k_create(mem, threads * GROUP, keep, &v->lists);
+    const size_t        threads = (size_t)context_threads(context), c = v->cells->count, n = v->search->rows->count;
+    const size_t        values  = SLICE * c > 4 * STRETCH ? SLICE * c : 4 * STRETCH;
+    size_t              largest = 0;
+    ne_status           st      = NE_OK;
 
-    v->desks  = memory_zero(mem, threads, sizeof *v->desks);
-    v->floats = memory_new(mem, threads, floats * sizeof *v->floats);
-    v->words  = memory_new(mem, threads, words * sizeof *v->words);
-    v->keys   = memory_new(mem, threads, c * sizeof *v->keys);
-    if (!v->desks || !v->floats || !v->words || !v->keys) return NE_OUT_OF_MEMORY;
-    for (size_t t = 0; t < threads; t++) {
-        desk *at        = &v->desks[t];
-        at->list0       = t * GROUP;
-        at->row         = v->floats + t * floats;
-        at->value       = at->row + GROUP * w;
-        at->key         = v->keys + t * c;
-        at->near        = v->words + t * words;
-        at->chosen      = at->near + c;
-        at->chosen_end  = at->chosen + GROUP * c;
-        at->by_cell     = at->chosen_end + GROUP;
-        at->by_cell_end = at->by_cell + GROUP * c;
-        at->sequence    = at->by_cell_end + c + 1;
-        at->wanted      = at->sequence + c;
-        at->wanted_end  = at->wanted + GROUP * keep;
+    v->keys = memory_new(mem, threads, c * sizeof *v->keys);
+    if (!v->keys) return NE_OUT_OF_MEMORY;
+    for (size_t b = 0; b < c; b++) {
+        const size_t size = (size_t)(v->cells->start[b + 1] - v->cells->start[b]);
+        largest           = size > largest ? size : largest;
     }
+    v->most_cells       = knn_cells_most(v->cells, v->plan->scan, v->keys);
+    v->most_rows        = smaller(n, GROUP * (v->plan->scan + largest));
+    const size_t floats = GROUP * v->sketch->width + values;
+    const size_t words  = 2 * GROUP * v->most_cells + GROUP + 2 * c + 1 + GROUP * v->plan->keep + v->most_rows + 1;
+    v->desks            = memory_zero(mem, threads, sizeof *v->desks);
+    v->floats           = memory_new(mem, threads, floats * sizeof *v->floats);
+    v->words            = memory_new(mem, threads, words * sizeof *v->words);
+    st                  = top_k_create(mem, threads * GROUP, v->plan->keep, &v->lists);
+    if (!v->desks || !v->floats || !v->words) st = NE_OUT_OF_MEMORY;
+    for (size_t t = 0; t < threads && st == NE_OK; t++)
+        lay_desk(v, t, v->floats + t * floats, v->words + t * words, v->keys + t * c);
     return st;
 }
 
@@ -106,10 +120,11 @@ static void choose_cells(const visit *v, desk *at, size_t from, size_t rows)
     uint32_t     total = 0;
 
     for (size_t r = 0; r < rows; r++) knn_sketch_row(v->sketch, from + r, at->row + r * w);
-    knn_cells_values(v->cells, at->row, rows, w, at->value);
     memset(at->by_cell_end, 0, (c + 1) * sizeof *at->by_cell_end);
     for (size_t r = 0; r < rows; r++) {
-        const size_t count = knn_cells_nearest(v->cells, at->value + r * c, v->plan->scan, at->key, at->chosen + total);
+        if (r % SLICE == 0) knn_cells_values(v->cells, at->row + r * w, smaller(SLICE, rows - r), w, at->value);
+        const float *value = at->value + r % SLICE * c;
+        const size_t count = knn_cells_nearest(v->cells, value, v->plan->scan, at->key, at->chosen + total);
         for (size_t a = total; a < total + count; a++) at->by_cell_end[at->chosen[a] + 1]++;
         total += (uint32_t)count;
         at->chosen_end[r] = total;
@@ -228,8 +243,8 @@ static void visit_group(visit *v, desk *at, size_t from, size_t rows, int32_t *i
 ne_status knn_visit(ne_context *context, const knn_search *search, const knn_sketch *sketch, const knn_cells *cells,
                     const knn_plan *plan, int32_t *index, float *distance)
 {
-    const size_t n    = search->rows->count, groups = (n + GROUP - 1) / GROUP, step = (groups + REPORTS - 1) / REPORTS;
-    visit        v    = {.search = search, .sketch = sketch, .cells = cells, .plan = plan, .n = n};
+    const size_t n = search->rows->count, groups = (n + GROUP - 1) / GROUP, step = (groups + REPORTS - 1) / REPORTS;
+    visit        v    = {.search = search, .sketch = sketch, .cells = cells, .plan = plan};
     ne_status    st   = visit_create(context, &v);
     int          lost = 0;
 

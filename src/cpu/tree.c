@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-    BLOCK   = 8192, /* points of a partial result, and the fewest that a thread is worth waking for */
+    BLOCK   = 8192, /* points, and */
+    NODES   = 256,  /* nodes of a depth, that are worth waking another thread for */
     DIGIT   = 11,   /* bits per pass of the sort */
     BUCKETS = 1 << DIGIT
 };
@@ -338,7 +339,7 @@ ne_status tree_build(ne_context *context, tree *to, size_t n, size_t c, const fl
     depth_first[0] = 0;
     for (depths = 1; depth_first[depths - 1] < to->nodes; depths++) {
         const size_t first = depth_first[depths - 1], last = to->nodes;
-        const int    threads = last - first < 64 ? 1 : context_threads(context);
+        const int    threads = last - first < NODES ? 1 : threads_for(context, n);
         size_t       next    = last;
         depth_first[depths]  = last;
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -355,7 +356,7 @@ ne_status tree_build(ne_context *context, tree *to, size_t n, size_t c, const fl
     }
     for (size_t depth = depths - 1; depth-- > 0;) {
         const size_t first = depth_first[depth], last = depth_first[depth + 1];
-        const int    threads = last - first < 64 ? 1 : context_threads(context);
+        const int    threads = last - first < NODES ? 1 : threads_for(context, n);
 #pragma omp parallel for schedule(dynamic, 64) num_threads(threads)
         for (size_t i = first; i < last; i++) {
             if (to->node[i].children) sum_children(to, i);

@@ -43,7 +43,7 @@ const ne_option base_options[] = {
      .help = "weight of the attraction after them; above 1 tightens clusters, as in UMAP (Kobak & Linderman 2021)"},
     {.name = "repulsion_strength", .type = NE_OPT_REAL, .offset = AT(repulsion_strength), .preset = "1", .min = 0,
      .max = 1e6, .help = "weight of the repulsion"},
-    {.name = "repulsion", .type = NE_OPT_CHOICE, .offset = AT(repulsion), .preset = "auto",
+    {.name = "repulsion", .type = NE_OPT_CHOICE, .offset = AT(repulsion), .preset = "auto", .reference = "exact",
      .choices = "auto|exact|barnes_hut|fft",
      .help = "sum over all pairs: exactly, by a tree, by a grid, or whichever is fastest for the layout of each step"},
     {.name = "repulsion_accuracy", .type = NE_OPT_REAL, .offset = AT(repulsion_accuracy), .preset = "0.01", .min = 1e-4,

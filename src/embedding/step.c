@@ -49,7 +49,15 @@ static ne_status call_gradient(ne_embedding *e, const fit *f, gradient_hook hook
     return finish_hooks(&error);
 }
 
-static ne_status call_whole_loss(ne_embedding *e, const fit *f, float *gradient, double *loss)
+/* A hook that gives a loss, and with it a gradient where it writes one; sums in block order. */
+typedef struct loss_hook {
+    ne_status (*loss)(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
+                      size_t row1, double *loss);
+    ne_status (*whole)(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
+                       size_t row1, float *gradient, double *loss);
+} loss_hook;
+
+static ne_status call_loss(ne_embedding *e, const fit *f, loss_hook hook, float *gradient, double *loss)
 {
     hook_error          error   = {.block = -1};
     const int64_t       blocks  = (int64_t)((f->n + HOOK_ROWS - 1) / HOOK_ROWS);
@@ -59,8 +67,11 @@ static ne_status call_whole_loss(ne_embedding *e, const fit *f, float *gradient,
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(e->context))
     for (int64_t b = 0; b < blocks; b++) {
         const size_t from = (size_t)b * HOOK_ROWS, to = from + HOOK_ROWS < f->n ? from + HOOK_ROWS : f->n;
-        const ne_status st = e->ops->whole_loss(e->params.method, &f->problem, state_method(f->state), state_z(f->state),
-                                                from, to, gradient, &partial[b]);
+        const float *z     = state_z(f->state);
+        void        *state = state_method(f->state);
+        const ne_status st = hook.whole
+                                 ? hook.whole(e->params.method, &f->problem, state, z, from, to, gradient, &partial[b])
+                                 : hook.loss(e->params.method, &f->problem, state, z, from, to, &partial[b]);
         if (st != NE_OK) keep_first_error(&error, b, st);
     }
     *loss = 0;
@@ -86,50 +97,73 @@ static schedule_rule rule_of(const ne_embedding *e, const fit *f)
     return rule;
 }
 
-/* Gradients into f->attraction and f->repulsion, their scales into the job, the loss if it is wanted. */
-static ne_status compute_gradient(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job)
+/* Each side: the gradient, its scale into the job, and the loss (unweighted) where it is wanted and known, else NaN. */
+static ne_status attractive_side(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job,
+                                 double *loss)
 {
-    const ne_method_ops *ops     = e->ops;
-    ne_context          *context = e->context;
-    const float         *z       = state_z(f->state);
-    double               attractive_loss = 0, normaliser = 0;
-    ne_status            st              = NE_OK;
+    const ne_method_ops *ops = e->ops;
+    ne_status            st  = NE_OK;
 
-    job->attraction    = f->attraction;
-    job->repulsion     = f->repulsion;
-    job->attract_scale = terms->attract;
-    job->repulse_scale = -terms->repulse;
-    f->state->loss     = NAN;
-    if (ops->whole_loss) {
-        job->attract_scale = 1;
-        job->repulsion     = NULL;
-        return call_whole_loss(e, f, f->attraction, &f->state->loss);
-    }
+    *loss = NAN;
     if (ops->attractive_gradient) {
-        st = call_gradient(e, f, ops->attractive_gradient, f->attraction);
+        job->attract_scale = terms->attract;
+        st                 = call_gradient(e, f, ops->attractive_gradient, f->attraction);
+        if (st == NE_OK && want_loss && ops->attractive_loss)
+            st = call_loss(e, f, (loss_hook){.loss = ops->attractive_loss}, NULL, loss);
     } else {
-        const attraction_job attract = {.n = f->n, .c = f->c, .row0 = 0, .row1 = f->n, .p = &f->p_view, .z = z,
-                                        .f = f->attraction, .loss = want_loss ? &attractive_loss : NULL,
-                                        .kernel = &f->kernel};
-        st                 = context->backend->attract(context, &attract);
+        const attraction_job attract = {.n = f->n, .c = f->c, .row0 = 0, .row1 = f->n, .p = &f->p_view,
+                                        .z = state_z(f->state), .f = f->attraction,
+                                        .loss = want_loss ? loss : NULL, .kernel = &f->kernel};
         job->attract_scale = 4 * terms->attract;
+        st                 = e->context->backend->attract(e->context, &attract);
     }
-    if (st != NE_OK) return st;
+    return st;
+}
+
+static ne_status repulsive_side(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job,
+                                double *loss)
+{
+    const ne_method_ops *ops = e->ops;
+    ne_status            st  = NE_OK;
+
+    *loss = 0;
     if (ops->repulsive_gradient) {
-        st = call_gradient(e, f, ops->repulsive_gradient, f->repulsion);
+        *loss              = NAN;
+        job->repulse_scale = -terms->repulse;
+        st                 = call_gradient(e, f, ops->repulsive_gradient, f->repulsion);
+        if (st == NE_OK && want_loss && ops->repulsive_loss)
+            st = call_loss(e, f, (loss_hook){.loss = ops->repulsive_loss}, NULL, loss);
     } else if (f->repulse && terms->repulse != 0) {
-        repulsion_job repulse = {.z = z, .f = f->repulsion, .row0 = 0, .row1 = f->n};
-        st                    = context->backend->repulse(context, f->repulse, &repulse);
-        normaliser            = repulse.normaliser + (f->problem.reference ? (double)f->n : 0);
-        job->repulse_scale    = 4 * terms->repulse;
-        if (terms->normalised == NE_OVER_PAIRS) job->repulse_scale /= normaliser > 0 ? normaliser : 1;
-        f->state->normaliser = normaliser;
+        repulsion_job repulse = {.z = state_z(f->state), .f = f->repulsion, .row0 = 0, .row1 = f->n};
+        st                    = e->context->backend->repulse(e->context, f->repulse, &repulse);
+        /* The reference counts each point's pair with itself. */
+        const double normaliser = repulse.normaliser + (f->problem.reference ? (double)f->n : 0);
+        const int    over_pairs = terms->normalised == NE_OVER_PAIRS;
+        *loss                   = over_pairs ? log(normaliser) : normaliser;
+        job->repulse_scale      = 4 * terms->repulse / (over_pairs && normaliser > 0 ? normaliser : 1);
+        f->state->normaliser    = normaliser;
     } else {
         job->repulsion = NULL;
     }
-    if (want_loss && !ops->attractive_gradient && !ops->repulsive_gradient && f->repulse)
-        f->state->loss = terms->attract * attractive_loss +
-                         terms->repulse * (terms->normalised == NE_OVER_PAIRS ? log(normaliser) : normaliser);
+    return st;
+}
+
+static ne_status compute_gradient(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job)
+{
+    double    attractive = NAN, repulsive = NAN;
+    ne_status st;
+
+    job->attraction = f->attraction;
+    job->repulsion  = f->repulsion;
+    f->state->loss  = NAN;
+    if (e->ops->whole_loss) {
+        job->attract_scale = 1;
+        job->repulsion     = NULL;
+        return call_loss(e, f, (loss_hook){.whole = e->ops->whole_loss}, f->attraction, &f->state->loss);
+    }
+    if ((st = attractive_side(e, f, terms, want_loss, job, &attractive)) != NE_OK) return st;
+    if ((st = repulsive_side(e, f, terms, want_loss, job, &repulsive)) != NE_OK) return st;
+    if (want_loss) f->state->loss = terms->attract * attractive + terms->repulse * repulsive;
     return st;
 }
 
