@@ -18,28 +18,28 @@ cmake --preset release -DNE_TESTS=OFF >/dev/null
 cmake --build --preset release --target ne_embed --parallel "$(nproc)"
 
 # The data set is four files: images and labels of 60,000 to train on, then of 10,000 to test with. One IDX file holds
-# all: a header (magic number, 70,000 = 0x11170, 28 x 28), then the contents of both files behind their own headers.
+# all images: a header (magic number, 70,000 = 0x11170, 28 x 28), then the contents of both files behind their own headers.
+# Labels are numbers; the legend shows their names.
 data=$(dirname "$(dpkg -L dataset-fashion-mnist | grep '/train-images-idx3-ubyte')")
 images=$data/train-images-idx3-ubyte.gz
-labels=$data/train-labels-idx1-ubyte.gz
 out=build/quickstart
 mkdir -p "$out"
+behind_header() { gunzip -c "$2" | tail -c "+$(($1 + 1))"; }
 if [ "$rows" -eq 70000 ]; then
-    behind_header() { gunzip -c "$2" | tail -c "+$(($1 + 1))"; }
     images=$out/images.idx
-    labels=$out/labels.idx
     {
         printf '\0\0\010\003\0\001\021\160\0\0\0\034\0\0\0\034'
         behind_header 16 "$data/train-images-idx3-ubyte.gz"
         behind_header 16 "$data/t10k-images-idx3-ubyte.gz"
     } >"$images"
-    {
-        printf '\0\0\010\001\0\001\021\160'
-        behind_header 8 "$data/train-labels-idx1-ubyte.gz"
-        behind_header 8 "$data/t10k-labels-idx1-ubyte.gz"
-    } >"$labels"
 fi
+names='T-shirt,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot'
+{
+    behind_header 8 "$data/train-labels-idx1-ubyte.gz"
+    behind_header 8 "$data/t10k-labels-idx1-ubyte.gz"
+} | od -An -v -tu1 -w1 | awk -v names="$names" 'BEGIN { split(names, name, ",") } { print name[$1 + 1] }' \
+    >"$out/labels.txt"
 
-build/release/examples/ne_embed "$images" "$out/fashion_mnist.npy" --rows "$rows" --labels "$labels" \
+build/release/examples/ne_embed "$images" "$out/fashion_mnist.npy" --rows "$rows" --labels "$out/labels.txt" \
     --plot "$out/fashion_mnist.png"
 echo "$PWD/$out/fashion_mnist.png"

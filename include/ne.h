@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #if defined(__GNUC__) || defined(__clang__)
-#define NE_API __attribute__((visibility("default")))
+#define NE_API                 __attribute__((visibility("default")))
 #define NE_FORMAT(text, first) __attribute__((format(printf, text, first)))
 #else
 #define NE_API
@@ -41,18 +41,18 @@ NE_API const char *ne_version(void);
 
 typedef enum ne_status {
     NE_OK               = 0,
-    NE_INVALID_ARGUMENT = 1,  /* a null pointer, a shape that does not fit, a NaN in the data */
-    NE_UNKNOWN_NAME     = 2,  /* no such type, option or result; the text suggests the nearest name */
-    NE_OUT_OF_RANGE     = 3,  /* an option outside its range; the text gives the range */
-    NE_OUT_OF_MEMORY    = 4,  /* the allocator gave nothing, or a size overflows size_t */
-    NE_CANCELLED        = 5,  /* the progress callback asked to stop */
-    NE_NOT_CONVERGED    = 6,  /* an iterative solver used all its iterations */
-    NE_NOT_FITTED       = 7,  /* the call needs a fit that has not happened */
-    NE_UNSUPPORTED      = 8,  /* this type, device or build cannot do it */
+    NE_INVALID_ARGUMENT = 1, /* a null pointer, a shape that does not fit, a NaN in the data */
+    NE_UNKNOWN_NAME     = 2, /* no such type, option or result; the text suggests the nearest name */
+    NE_OUT_OF_RANGE     = 3, /* an option outside its range; the text gives the range */
+    NE_OUT_OF_MEMORY    = 4, /* the allocator gave nothing, or a size overflows size_t */
+    NE_CANCELLED        = 5, /* the progress callback asked to stop */
+    NE_NOT_CONVERGED    = 6, /* an iterative solver used all its iterations */
+    NE_NOT_FITTED       = 7, /* the call needs a fit that has not happened */
+    NE_UNSUPPORTED      = 8, /* this type, device or build cannot do it */
     NE_IO               = 9,
     NE_DEVICE_ERROR     = 10,
     NE_COMM_ERROR       = 11,
-    NE_INTERNAL         = 12  /* a fault of the library: please report it */
+    NE_INTERNAL         = 12 /* a fault of the library: please report it */
 } ne_status;
 
 /** The text of the calling thread's last failure, "name: value, rule"; "" when there was none. The pointer stays
@@ -81,18 +81,18 @@ typedef struct ne_dense {
     size_t  struct_size; /* sizeof(ne_dense) */
     void   *data;        /* written to only where a function says that the view is an output */
     size_t  rows, cols, stride;
-    int32_t dtype;       /* ne_dtype: NE_F32 or NE_F64; NE_I64 and NE_I32 where a function says so */
-    int32_t place;       /* ne_place; the CPU backend takes NE_HOST only */
+    int32_t dtype; /* ne_dtype: NE_F32 or NE_F64; NE_I64 and NE_I32 where a function says so */
+    int32_t place; /* ne_place; the CPU backend takes NE_HOST only */
 } ne_dense;
 
 /** A sparse matrix by rows: row i holds entries start[i] .. start[i + 1] - 1 of col and val. */
 typedef struct ne_csr {
     size_t         struct_size; /* sizeof(ne_csr) */
     size_t         rows, cols;
-    const int64_t *start;       /* rows + 1, start[0] = 0, not decreasing */
-    const int32_t *col;         /* each in [0, cols) */
+    const int64_t *start; /* rows + 1, start[0] = 0, not decreasing */
+    const int32_t *col;   /* each in [0, cols) */
     const void    *val;
-    int32_t        dtype;       /* ne_dtype of val: NE_F32 or NE_F64 */
+    int32_t        dtype; /* ne_dtype of val: NE_F32 or NE_F64 */
     int32_t        place;
 } ne_csr;
 
@@ -298,7 +298,9 @@ typedef enum ne_option_type {
     NE_OPT_NAME   = 5  /* a char[NE_NAME_SIZE]: the name of a registered type, checked when it is used */
 } ne_option_type;
 
-enum { NE_NAME_SIZE = 48 };
+enum {
+    NE_NAME_SIZE = 48
+};
 
 enum {
     NE_OPT_MIN_OPEN   = 1, /* min itself is outside the range */
@@ -317,9 +319,9 @@ typedef struct ne_option {
     const char *preset;    /* the default, as text: "30", "auto" */
     const char *reference; /* the default under reference=torchdr; NULL: the same */
     double      min, max;
-    const char *choices;   /* "auto|exact|barnes_hut|fft" */
+    const char *choices; /* "auto|exact|barnes_hut|fft" */
     const char *unit;
-    const char *help;      /* one line */
+    const char *help; /* one line */
 } ne_option;
 
 /** Another default for an option that the type inherits. */
@@ -349,7 +351,7 @@ typedef struct ne_problem {
     uint64_t       seed;
     int64_t        max_iter;
     int32_t        threads;
-    int32_t        reference;  /* 1 under reference=torchdr */
+    int32_t        reference; /* 1 under reference=torchdr */
 } ne_problem;
 
 /** How the stock kernels serve a method, filled by plan() and changed by on_step_begin().
@@ -359,10 +361,10 @@ typedef struct ne_problem {
  *    (1/n) sum_i log sum_{j != i} q_ij  (NE_OVER_ROWS)  or  sum_{i != j} q_ij  (NE_UNNORMALISED). */
 typedef struct ne_terms {
     size_t      struct_size;
-    const char *affinity_out;      /* before plan(): the table's */
+    const char *affinity_out; /* before plan(): the table's */
     const void *affinity_out_params;
-    int32_t     normalised;        /* ne_normalisation */
-    int32_t     repulsion;         /* ne_repulsion */
+    int32_t     normalised; /* ne_normalisation */
+    int32_t     repulsion;  /* ne_repulsion */
     double      attract, repulse;
 } ne_terms;
 
@@ -391,8 +393,8 @@ typedef struct ne_affinity_ops {
     const char      *name, *help;
     const ne_option *options;
     size_t           option_count, option_size, params_size;
-    ne_status (*check)(const void *params, size_t n);     /* what relates options to each other and to n; may be NULL */
-    size_t (*neighbors)(const void *params, size_t n);    /* how many neighbors a row wants; n - 1: all of them */
+    ne_status (*check)(const void *params, size_t n);  /* what relates options to each other and to n; may be NULL */
+    size_t (*neighbors)(const void *params, size_t n); /* how many neighbors a row wants; n - 1: all of them */
     ne_status (*weights)(const void *params, size_t n, size_t count, const float *distances, float *values,
                          double *bandwidth);
     int32_t row_sum_is_one; /* 1: each row's weights sum to 1, and P is (P + P^T) / (2n) */
@@ -409,14 +411,14 @@ NE_API ne_status ne_affinity_register(const ne_affinity_ops *ops);
  *  but its own. Loss hooks add up over ranges, and are called when a loss is wanted: a method with a gradient hook and
  *  without the loss hook of the same side has no loss to report. */
 typedef struct ne_method_ops {
-    size_t           struct_size; /* sizeof(ne_method_ops) where the table was compiled */
-    const char      *name, *help; /* "tsne"; one line */
-    const char      *affinity_in, *affinity_out; /* names of its affinities, whose options become the method's; or NULL */
-    const ne_option *options;     /* option_count entries, option_size bytes apart, */
+    size_t      struct_size;                /* sizeof(ne_method_ops) where the table was compiled */
+    const char *name, *help;                /* "tsne"; one line */
+    const char *affinity_in, *affinity_out; /* names of its affinities, whose options become the method's; or NULL */
+    const ne_option *options;               /* option_count entries, option_size bytes apart, */
     size_t           option_count, option_size; /* so that a longer ne_option breaks no old plug-in */
     const ne_preset *presets;
     size_t           preset_count;
-    size_t           params_size, state_size; /* the block that option offsets point into; the method's own state, zeroed */
+    size_t params_size, state_size; /* the block that option offsets point into; the method's own state, zeroed */
 
     ne_status (*plan)(const void *params, const ne_problem *problem, void *state, ne_terms *terms);
     ne_status (*on_affinity_computed)(const void *params, const ne_problem *problem, void *state);
@@ -428,8 +430,8 @@ typedef struct ne_method_ops {
                                     size_t row0, size_t row1, float *gradient);
     ne_status (*attractive_loss)(const void *params, const ne_problem *problem, void *state, const float *z,
                                  size_t row0, size_t row1, double *loss);
-    ne_status (*repulsive_loss)(const void *params, const ne_problem *problem, void *state, const float *z,
-                                size_t row0, size_t row1, double *loss);
+    ne_status (*repulsive_loss)(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
+                                size_t row1, double *loss);
     ne_status (*whole_loss)(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
                             size_t row1, float *gradient, double *loss);
     ne_status (*on_step_end)(const void *params, const ne_problem *problem, void *state, int64_t step, const float *z);

@@ -41,7 +41,8 @@ static float seven[14] = {0, 0, 1, 0, 0, 2, 3, 1, 4, 4, 1, 5, 6, 2};
 
 START_TEST(dense_rows_are_those_of_torchdr)
 {
-    static const double want[7] = {0, .07188160224, .04721035156, .02036461508, .00093315209, .00216328362, .00030413826};
+    static const double want[7] = {0,           .07188160224, .04721035156, .02036461508, .00093315209, .00216328362,
+                                   .00030413826};
     const ne_dense      x       = view(seven, 7, 2);
     ne_graph           *graph   = NULL;
     ne_csr              p;
@@ -75,7 +76,10 @@ START_TEST(sparse_rows_are_those_of_torchdr_with_its_neighbor_count)
 }
 END_TEST
 
-enum { N = 300, D = 5 };
+enum {
+    N = 300,
+    D = 5
+};
 static float x[N * D];
 
 static void fill(void)
@@ -121,7 +125,8 @@ START_TEST(the_search_finds_the_root_of_the_entropy)
     double eps = 0;
     for (int round = 0; round < 20; round++) {
         for (int j = 0; j < 60; j++)
-            d[j] = (float)(pow(10, round - 10) * (1 + 0.1 * j + random_unit(random_draw(1, 9, 0, (uint64_t)j, 7).word[1])));
+            d[j] = (float)(pow(10, round - 10) *
+                           (1 + 0.1 * j + random_unit(random_draw(1, 9, 0, (uint64_t)j, 7).word[1])));
         for (int a = 1; a < 60; a++) /* ascending */
             for (int b = a; b > 0 && d[b] < d[b - 1]; b--) {
                 const float swap = d[b];
@@ -138,10 +143,8 @@ START_TEST(the_search_finds_the_root_of_the_entropy)
                 s += exp(-beta * delta);
                 m += delta * exp(-beta * delta);
             }
-            if (log(s) + beta * m / s > log(12))
-                low = u;
-            else
-                high = u;
+            if (log(s) + beta * m / s > log(12)) low = u;
+            else high = u;
         }
         ck_assert_double_eq_tol(log(eps), -low, 1e-9);
     }

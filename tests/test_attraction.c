@@ -1,5 +1,6 @@
 /* tests/test_attraction.c: attraction over a CSR matrix against a double loop over its edges. */
 #include "cpu/attract.h"
+#include "cpu/elementary.h"
 #include "fault.h"
 #include "layout.h"
 
@@ -168,6 +169,24 @@ START_TEST(forces_sum_to_zero_and_do_not_see_a_move)
 }
 END_TEST
 
+START_TEST(log_and_exp_are_as_good_as_they_say)
+{
+    for (int i = -8000; i <= 8000; i++) {
+        const float  x = expf((float)i * 0.0108f), y = (float)(i - 8000) * 0.00543f; /* to 3e37, from -86.9 */
+        const float  close = 1 + (float)i * 0x1p-20f;
+        const lanes  logs = elementary_log(lanes_all(x)), closer = elementary_log(lanes_all(close));
+        const lanes  exps  = elementary_exp(lanes_all(y));
+        const double log_x = log((double)x), log_close = log((double)close), exp_y = exp((double)y);
+        ck_assert_double_eq_tol((double)logs[i & 7], log_x, 1e-7 * fabs(log_x) + 1e-30);
+        ck_assert_double_eq_tol((double)closer[i & 7], log_close, 1e-7 * fabs(log_close) + 1e-30);
+        ck_assert_double_eq_tol((double)exps[i & 7], exp_y, 1e-7 * exp_y);
+    }
+    ck_assert_float_eq(elementary_exp(lanes_all(-88))[0], 0);
+    ck_assert_float_eq(elementary_exp(lanes_all(-1e30f))[0], 0);
+    ck_assert_float_eq(elementary_exp(lanes_all(-INFINITY))[0], 0);
+}
+END_TEST
+
 START_TEST(a_failed_allocation_is_reported_and_loses_nothing)
 {
     fault          mem     = {.until = LONG_MAX};
@@ -206,6 +225,7 @@ Suite *attraction_suite(void)
     tcase_add_loop_test(t, a_range_of_rows_is_written_and_no_other, 0, 4);
     tcase_add_test(t, two_points_are_the_formula);
     tcase_add_loop_test(t, forces_sum_to_zero_and_do_not_see_a_move, 0, 3);
+    tcase_add_test(t, log_and_exp_are_as_good_as_they_say);
     tcase_add_test(t, a_failed_allocation_is_reported_and_loses_nothing);
     suite_add_tcase(suite, t);
     return suite;

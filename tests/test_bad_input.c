@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 40, D = 3 };
+enum {
+    N = 40,
+    D = 3
+};
 
 static float         x[N * D], y[N * 2];
 static ne_context   *ctx;

@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 331, D = 7, CLUSTERS = 3 }; /* 331: prime, so no multiple of any block */
+enum {
+    N        = 331,
+    D        = 7,
+    CLUSTERS = 3
+}; /* 331: prime, so no multiple of any block */
 
 static float         x[N * D], y[N * 8], other[N * 8];
 static int64_t       label[N];
@@ -68,7 +72,7 @@ END_TEST
 
 START_TEST(any_number_of_components_is_fitted)
 {
-    static const int c[] = {1, 2, 3, 5};
+    static const int c[]      = {1, 2, 3, 5};
     double           accuracy = 0;
     const ne_dense   v        = view(y, N, (size_t)c[_i], NE_F32);
     OK(ne_embedding_set_int(emb, "n_components", c[_i]));
@@ -131,8 +135,8 @@ END_TEST
 
 static void *fit_alone(void *to)
 {
-    ne_context   *c = NULL;
-    ne_embedding *e = NULL;
+    ne_context   *c  = NULL;
+    ne_embedding *e  = NULL;
     ne_status     st = ne_context_create(&c);
     if (st == NE_OK) st = ne_context_set_int(c, "threads", 2);
     if (st == NE_OK) st = ne_embedding_create(c, "tsne", &e);
@@ -165,7 +169,9 @@ START_TEST(the_gradient_is_the_derivative_of_the_objective)
 {
     static const int         c[]  = {1, 2, 3, 5};
     static const char *const nu[] = {"1", "0.5", "4"};
-    enum { POINTS = 50 };
+    enum {
+        POINTS = 50
+    };
     const size_t   k = (size_t)c[_i % 4], count = POINTS * k;
     double         z[POINTS * 5], g[POINTS * 5], worst = 0, largest = 0;
     const ne_dense from = view(x, POINTS, D, NE_F32);
@@ -196,12 +202,13 @@ END_TEST
  * the double objective. */
 START_TEST(a_step_follows_the_gradient)
 {
-    static const int         c[]           = {1, 2, 3, 5, 2, 3, 1, 2, 3};
-    static const char *const repulsion[]   = {"exact", "exact", "exact", "exact", "barnes_hut", "barnes_hut", "fft", "fft", "fft"};
-    const size_t             k             = (size_t)c[_i], count = N * k;
-    double                  *g             = malloc(count * sizeof *g), *z = malloc(count * sizeof *z), worst = 0, largest = 0;
-    const double             rate          = 1000;
-    uint64_t                 random        = 11;
+    static const int         c[]         = {1, 2, 3, 5, 2, 3, 1, 2, 3};
+    static const char *const repulsion[] = {"exact",      "exact", "exact", "exact", "barnes_hut",
+                                            "barnes_hut", "fft",   "fft",   "fft"};
+    const size_t             k = (size_t)c[_i], count = N * k;
+    double                  *g = malloc(count * sizeof *g), *z = malloc(count * sizeof *z), worst = 0, largest = 0;
+    const double             rate   = 1000;
+    uint64_t                 random = 11;
     for (size_t i = 0; i < count; i++) {
         y[i] = (float)(3 * data_normal(&random));
         z[i] = (double)y[i];
@@ -237,7 +244,11 @@ END_TEST
  * step more, velocity emptied at its end, the first rate kept (methods.md 1.3, 1.4, 4, M1). */
 START_TEST(reference_takes_the_steps_of_torchdr)
 {
-    enum { POINTS = 60, STEPS = 12, EARLY = 6 };
+    enum {
+        POINTS = 60,
+        STEPS  = 12,
+        EARLY  = 6
+    };
     ne_affinity   *a = NULL;
     ne_graph      *g = NULL;
     ne_csr         p;
@@ -260,7 +271,8 @@ START_TEST(reference_takes_the_steps_of_torchdr)
                 S += 1 / (1 + pow(z[2 * i] - z[2 * j], 2) + pow(z[2 * i + 1] - z[2 * j + 1], 2));
         for (size_t i = 0; i < POINTS; i++)
             for (size_t j = 0; j < POINTS; j++) {
-                const double dx = z[2 * i] - z[2 * j], dy = z[2 * i + 1] - z[2 * j + 1], w = 1 / (1 + dx * dx + dy * dy);
+                const double dx = z[2 * i] - z[2 * j], dy = z[2 * i + 1] - z[2 * j + 1],
+                             w = 1 / (1 + dx * dx + dy * dy);
                 gradient[2 * i] -= 4 / S * w * w * dx;
                 gradient[2 * i + 1] -= 4 / S * w * w * dy;
             }
@@ -268,7 +280,7 @@ START_TEST(reference_takes_the_steps_of_torchdr)
             for (int64_t e = p.start[i]; e < p.start[i + 1]; e++) {
                 const size_t j  = (size_t)p.col[e];
                 const double dx = z[2 * i] - z[2 * j], dy = z[2 * i + 1] - z[2 * j + 1];
-                const double f  = 2 * lambda * (double)((const float *)p.val)[e] / (1 + dx * dx + dy * dy);
+                const double f = 2 * lambda * (double)((const float *)p.val)[e] / (1 + dx * dx + dy * dy);
                 gradient[2 * i] += f * dx;
                 gradient[2 * i + 1] += f * dy;
                 gradient[2 * j] -= f * dx;
@@ -326,7 +338,10 @@ END_TEST
 
 START_TEST(strides_and_doubles_change_nothing)
 {
-    enum { STRIDE_X = D + 4, STRIDE_Y = 5 };
+    enum {
+        STRIDE_X = D + 4,
+        STRIDE_Y = 5
+    };
     double *wide = malloc(N * STRIDE_X * sizeof *wide), out[N * STRIDE_Y];
     be_gentle(emb);
     OK(ne_embedding_set(emb, "max_iter", "60"));
@@ -373,10 +388,10 @@ END_TEST
 /* --- Progress ---------------------------------------------------------------------------------------------------- */
 
 typedef struct watcher {
-    int64_t  calls, stop_at;
-    double   loss, norm;
-    float    seen[N * 2];
-    int      phases;
+    int64_t   calls, stop_at;
+    double    loss, norm;
+    float     seen[N * 2];
+    int       phases;
     ne_status inside;
 } watcher;
 
@@ -440,9 +455,9 @@ END_TEST
 
 START_TEST(the_loss_tracked_is_the_objective)
 {
-    static watcher w = {.stop_at = -1, .loss = NAN};
+    static watcher w    = {.stop_at = -1, .loss = NAN};
     const ne_dense from = view(x, N, D, NE_F32), to = view(y, N, 2, NE_F32);
-    double         z[N * 2], loss = 0;
+    double         z[N * 2], loss                   = 0;
     OK(ne_embedding_set(emb, "track_loss", "true"));
     OK(ne_embedding_set(emb, "repulsion", "exact"));
     OK(ne_embedding_set(emb, "early_exaggeration_coeff", "1"));
@@ -542,19 +557,6 @@ START_TEST(pca_maps_there_and_back)
 }
 END_TEST
 
-START_TEST(types_are_listed)
-{
-    int tsne = 0, student = 0, cosine = 0;
-    for (size_t i = 0; ne_type_name("method", i); i++) tsne += strcmp(ne_type_name("method", i), "tsne") == 0;
-    for (size_t i = 0; ne_type_name("affinity", i); i++) student += strcmp(ne_type_name("affinity", i), "student") == 0;
-    for (size_t i = 0; ne_type_name("metric", i); i++) cosine += strcmp(ne_type_name("metric", i), "cosine") == 0;
-    ck_assert(tsne == 1 && student == 1 && cosine == 1);
-    ck_assert_ptr_null(ne_type_name("methods", 0));
-    ck_assert_ptr_null(ne_type_name(NULL, 0));
-    ck_assert_str_eq(ne_version(), "0.1.0");
-}
-END_TEST
-
 Suite *embedding_suite(void);
 
 Suite *embedding_suite(void)
@@ -581,7 +583,6 @@ Suite *embedding_suite(void)
     tcase_add_test(t, results_are_asked_by_name);
     tcase_add_test(t, tsne_has_no_map_for_new_rows);
     tcase_add_test(t, pca_maps_there_and_back);
-    tcase_add_test(t, types_are_listed);
     tcase_set_timeout(t, 300);
     suite_add_tcase(s, t);
     return s;

@@ -1,7 +1,8 @@
 /* tests/test_fft.c: the transforms of cpu/fft.h against sums in double, written from the definition.
  *
- * Tolerance. A radix-r stage rounds each of its outputs by at most about 4 eps of the rows' norm, so after log n / log 2
- * stages at most the relative L2 error is below 4 eps log2 n; rounding being random, it is found ten times smaller. */
+ * Tolerance. A radix-r stage rounds each of its outputs by at most about 4 eps of the rows' norm, so after log n / log
+ * 2 stages at most the relative L2 error is below 4 eps log2 n; rounding being random, it is found ten times
+ * smaller. */
 #include "cpu/fft.h"
 #include "data.h"
 
@@ -10,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 2160, ALL_UP_TO = 400 };
+enum {
+    LONGEST   = 2160,
+    ALL_UP_TO = 400
+};
 
 static ne_context context;
 static fft_plan   plan;
@@ -150,7 +154,10 @@ END_TEST
 /* Real and imaginary parts far apart, rows further apart than they are long. */
 START_TEST(strides_are_kept)
 {
-    enum { STRIDE = 40, IM = 24 };
+    enum {
+        STRIDE = 40,
+        IM     = 24
+    };
     const size_t n = 48;
     start(n);
     for (size_t i = 0; i < n / 2 * STRIDE; i++) out[i] = 7;
@@ -174,7 +181,8 @@ START_TEST(strides_are_kept)
 }
 END_TEST
 
-/* With a real, even spectrum: what a kernel k(m) = k(-m) has, here 2 cos of a few frequencies, of another size per lane. */
+/* With a real, even spectrum: what a kernel k(m) = k(-m) has, here 2 cos of a few frequencies, of another size per
+ * lane. */
 START_TEST(convolve_is_a_sum_over_pairs)
 {
     static const size_t lengths[] = {16, 48, 80, 96, 240, 320, 432, 1600};
@@ -188,7 +196,7 @@ START_TEST(convolve_is_a_sum_over_pairs)
         for (size_t r = 0; r < n; r++) slot[r] = (uint32_t)(n - 1 - r); /* any rule will do */
         for (size_t f = 0; f < n; f++)
             for (size_t l = 0; l < FFT_LANES; l++) {
-                const double far = (double)(f < n - f ? f : n - f);
+                const double far                              = (double)(f < n - f ? f : n - f);
                 spectrum[slot[plan.place[f]] * FFT_LANES + l] = (float)((double)(l + 1) / (1 + far));
             }
         memcpy(out, in, n / 2 * FFT_ROW * sizeof *out);
@@ -198,7 +206,7 @@ START_TEST(convolve_is_a_sum_over_pairs)
             for (size_t f = 0; f < n; f++)
                 kernel[m] += cos(two_pi * (double)(f * m % n) / (double)n) / (1 + (double)(f < n - f ? f : n - f));
         }
-        for (size_t i = 0; i < n / 2; i += n > ALL_UP_TO ? 17 : 1) {
+        for (size_t i = 0; i<n / 2; i += n> ALL_UP_TO ? 17 : 1) {
             for (size_t l = 0; l < FFT_ROW; l += 3) {
                 double sum = 0;
                 for (size_t j = 0; j < n / 2; j++)

@@ -22,7 +22,10 @@ static void close_all(void)
     ne_context_free(ctx);
 }
 
-enum { N = 211, K = 9 };
+enum {
+    N = 211,
+    K = 9
+};
 
 /* K distinct columns a row in no order, values of row and column. */
 static void fill(csr *m)
@@ -96,7 +99,9 @@ END_TEST
 /* Every point is at most a few places from some neighbor in the plane: the path through all points is short. */
 START_TEST(morton_order_is_a_permutation_with_short_steps)
 {
-    enum { POINTS = 4096 };
+    enum {
+        POINTS = 4096
+    };
     float   *z     = malloc(POINTS * 3 * sizeof *z);
     int64_t *order = malloc(POINTS * sizeof *order);
     for (size_t c = 1; c <= 3; c++) {
@@ -210,11 +215,11 @@ END_TEST
 
 START_TEST(csr_is_sorted_loses_its_diagonal_and_is_refused_when_broken)
 {
-    int64_t start[4] = {0, 3, 3, 4};
-    int32_t col[4]   = {2, 0, 1, 0};
-    double  val[4]   = {0.5, 9, 0.25, 0.125};
-    ne_csr  in       = {sizeof in, 3, 3, start, col, val, NE_F64, NE_HOST}, m;
-    ne_graph *g      = NULL;
+    int64_t   start[4] = {0, 3, 3, 4};
+    int32_t   col[4]   = {2, 0, 1, 0};
+    double    val[4]   = {0.5, 9, 0.25, 0.125};
+    ne_csr    in       = {sizeof in, 3, 3, start, col, val, NE_F64, NE_HOST}, m;
+    ne_graph *g        = NULL;
     ck_assert_int_eq(ne_graph_from_csr(ctx, NE_GRAPH_AFFINITY, &in, &g), NE_OK);
     ck_assert_int_eq(ne_graph_csr(g, &m), NE_OK);
     ck_assert_int_eq(m.start[1], 2); /* row 1 is empty, the entry (0, 0) is gone */

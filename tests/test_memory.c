@@ -6,7 +6,11 @@
 #include <check.h>
 #include <limits.h>
 
-enum { N = 97, D = 3, C = 2 }; /* 97: prime, so no multiple of any block */
+enum {
+    N = 97,
+    D = 3,
+    C = 2
+}; /* 97: prime, so no multiple of any block */
 
 static float         x[N * D], want[N * C], got[N * C];
 static fault         mem;
@@ -35,10 +39,10 @@ static void fail_every_allocation(int sticky)
 {
     ck_assert_int_eq(ne_embedding_fit_f32(emb, x, N, D, want), NE_OK);
     for (long k = 0, fired = 1; fired; k++) {
-        const long before = mem.live;
-        mem.sticky        = sticky;
-        mem.fired         = 0;
-        mem.until         = k; /* k succeed, the next one fails */
+        const long before  = mem.live;
+        mem.sticky         = sticky;
+        mem.fired          = 0;
+        mem.until          = k; /* k succeed, the next one fails */
         const ne_status st = ne_embedding_fit_f32(emb, x, N, D, got);
         mem.until          = LONG_MAX;
         mem.sticky         = 0;
@@ -98,9 +102,9 @@ START_TEST(graphs_and_affinities_survive_any_failed_allocation)
         ne_affinity *a      = NULL;
         const long   before = mem.live;
         double       kl     = 0;
-        mem.fired = 0;
-        mem.until = k;
-        ne_status st = ne_graph_create(ctx, &g);
+        mem.fired           = 0;
+        mem.until           = k;
+        ne_status st        = ne_graph_create(ctx, &g);
         if (st == NE_OK) st = ne_graph_build(g, &view);
         if (st == NE_OK) st = ne_affinity_create(ctx, "entropic", &a);
         if (st == NE_OK) st = ne_affinity_set(a, "perplexity", "5");

@@ -15,18 +15,41 @@ typedef struct fruit {
 } fruit;
 
 static const ne_option rows[] = {
-    {.name = "weight", .type = NE_OPT_REAL, .offset = offsetof(fruit, weight), .preset = "2.5", .reference = "3",
-     .min = 0, .max = 10, .flags = NE_OPT_MIN_OPEN | NE_OPT_AUTO, .help = "h"},
-    {.name = "count", .type = NE_OPT_INT, .offset = offsetof(fruit, count), .preset = "7", .min = 1, .max = -1,
-     .flags = NE_OPT_MAX_FROM_N | NE_OPT_NONE, .help = "h"},
+    {.name      = "weight",
+     .type      = NE_OPT_REAL,
+     .offset    = offsetof(fruit, weight),
+     .preset    = "2.5",
+     .reference = "3",
+     .min       = 0,
+     .max       = 10,
+     .flags     = NE_OPT_MIN_OPEN | NE_OPT_AUTO,
+     .help      = "h"},
+    {.name   = "count",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(fruit, count),
+     .preset = "7",
+     .min    = 1,
+     .max    = -1,
+     .flags  = NE_OPT_MAX_FROM_N | NE_OPT_NONE,
+     .help   = "h"},
     {.name = "ripe", .type = NE_OPT_BOOL, .offset = offsetof(fruit, ripe), .preset = "true", .help = "h"},
-    {.name = "colour", .type = NE_OPT_CHOICE, .offset = offsetof(fruit, colour), .preset = "green",
-     .choices = "red|green|blue", .help = "h"},
+    {.name    = "colour",
+     .type    = NE_OPT_CHOICE,
+     .offset  = offsetof(fruit, colour),
+     .preset  = "green",
+     .choices = "red|green|blue",
+     .help    = "h"},
     {.name = "kind", .type = NE_OPT_NAME, .offset = offsetof(fruit, name), .preset = "apple", .help = "h"},
-    {.name = "reference", .type = NE_OPT_CHOICE, .offset = offsetof(fruit, reference), .preset = "none",
-     .choices = "none|torchdr", .help = "h"},
+    {.name    = "reference",
+     .type    = NE_OPT_CHOICE,
+     .offset  = offsetof(fruit, reference),
+     .preset  = "none",
+     .choices = "none|torchdr",
+     .help    = "h"},
 };
-enum { ROWS = sizeof rows / sizeof *rows };
+enum {
+    ROWS = sizeof rows / sizeof *rows
+};
 
 static const ne_preset presets[] = {{"colour", "blue", "red"}};
 
@@ -167,8 +190,7 @@ START_TEST(a_table_with_a_fault_is_refused)
           "t: the default of option 'weight' is outside its range");
     bad      = rows[0];
     bad.help = NULL;
-    FAILS(options_check_table("t", &bad, 1, sizeof bad), NE_INVALID_ARGUMENT,
-          "t: option 'weight' has no line of help");
+    FAILS(options_check_table("t", &bad, 1, sizeof bad), NE_INVALID_ARGUMENT, "t: option 'weight' has no line of help");
     ck_assert_int_eq(options_check_table("t", rows, ROWS, 8), NE_INVALID_ARGUMENT);
 }
 END_TEST

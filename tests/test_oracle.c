@@ -42,8 +42,7 @@ START_TEST(the_affinity_is_that_of_torchdr)
         for (int64_t e = p.start[i]; e < p.start[i + 1]; e++) {
             const double want = oracle_p_dense[i * ORACLE_N + (size_t)p.col[e]];
             /* float distances: 1e-7 of the distance, times up to 20 bandwidths; the search of the model stops at 1e-6 */
-            if (want > 1e-8 / ORACLE_N)
-                ck_assert_double_eq_tol((double)((const float *)p.val)[e], want, 2e-5 * want);
+            if (want > 1e-8 / ORACLE_N) ck_assert_double_eq_tol((double)((const float *)p.val)[e], want, 2e-5 * want);
         }
     ne_graph_free(g);
     ne_affinity_free(a);
@@ -55,10 +54,10 @@ START_TEST(the_steps_are_those_of_torchdr)
     static const struct {
         int           steps;
         const double *z;
-    } want[] = {{3, oracle_z_3}, {8, oracle_z_8}, {15, oracle_z_15}};
+    } want[]                             = {{3, oracle_z_3}, {8, oracle_z_8}, {15, oracle_z_15}};
     static const char *const repulsion[] = {"exact", "barnes_hut", "fft"};
     const ne_dense           x = view(oracle_x, ORACLE_D, NE_F64), init = view(oracle_init, 2, NE_F64);
-    double                   z[ORACLE_N * 2], largest = 0;
+    double                   z[ORACLE_N * 2], largest                   = 0;
     const ne_dense           to = view(z, 2, NE_F64);
     ne_embedding            *e  = NULL;
     OK(ne_embedding_create(ctx, "tsne", &e));

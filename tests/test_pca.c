@@ -1,5 +1,6 @@
-/* tests/test_pca.c: principal components from their definition: orthonormal rows v of X^T X v = (n - 1) variance v, in order,
- * that leave no more behind than any others; every road (covariance, Gram matrix, products alone; LAPACK and iteration). */
+/* tests/test_pca.c: principal components from their definition: orthonormal rows v of X^T X v = (n - 1) variance v, in
+ * order, that leave no more behind than any others; every road (covariance, Gram matrix, products alone; LAPACK and
+ * iteration). */
 #include "base/random.h"
 #include "cpu/pca.h"
 #include "fault.h"
@@ -31,8 +32,8 @@ static double normal(uint32_t step, size_t i, size_t j)
     return pair[0];
 }
 
-/* Rows with `latent` directions of standard deviations 8, 4, 2.67, 2, ... over noise of 0.1 and a shift: the same numbers in
- * both types. Direction l of column j is normal(1, l, j) / sqrt(d), nearly orthonormal. */
+/* Rows with `latent` directions of standard deviations 8, 4, 2.67, 2, ... over noise of 0.1 and a shift: the same
+ * numbers in both types. Direction l of column j is normal(1, l, j) / sqrt(d), nearly orthonormal. */
 typedef struct data {
     size_t  n, d;
     float  *f;
@@ -41,7 +42,7 @@ typedef struct data {
 
 static data make(size_t n, size_t d, size_t latent, double noise, double shift)
 {
-    data    made = {n, d, malloc(n * d * sizeof(float)), malloc(n * d * sizeof(double))};
+    data    made      = {n, d, malloc(n * d * sizeof(float)), malloc(n * d * sizeof(double))};
     double *direction = malloc(latent * d * sizeof *direction), *score = malloc(latent * sizeof *score);
     ck_assert(made.f && made.x && direction && score);
     for (size_t l = 0; l < latent; l++)
@@ -74,7 +75,8 @@ typedef struct components {
 static components fit(const data *of, ne_dtype dtype, size_t count)
 {
     components     got = {count, of->d, NULL, NULL, NULL};
-    const ne_dense x   = {sizeof x, dtype == NE_F32 ? (void *)of->f : (void *)of->x, of->n, of->d, 0, (int32_t)dtype, NE_HOST};
+    const ne_dense x   = {sizeof x, dtype == NE_F32 ? (void *)of->f : (void *)of->x, of->n, of->d, 0, (int32_t)dtype,
+                          NE_HOST};
     got.mean           = malloc(of->d * sizeof *got.mean);
     got.v              = malloc(count * of->d * sizeof *got.v);
     got.variance       = malloc(count * sizeof *got.variance);
@@ -127,7 +129,8 @@ static void check_components(const data *of, const components *got, double accur
         slow_product(of, got->mean, v, image);
         for (size_t j = 0; j < of->d; j++) image[j] -= got->variance[a] * v[j];
         const double residual = sqrt(dot(image, image, of->d));
-        ck_assert_msg(residual <= accuracy * got->variance[0], "component %zu: residual %g of %g", a, residual, got->variance[0]);
+        ck_assert_msg(residual <= accuracy * got->variance[0], "component %zu: residual %g of %g", a, residual,
+                      got->variance[0]);
     }
     free(image);
 }
@@ -150,22 +153,23 @@ static void check_nothing_is_missed(const data *of, const components *got, doubl
         most = dot(v, image, of->d);
         memcpy(v, image, of->d * sizeof *v);
     }
-    ck_assert_msg(most <= got->variance[got->count - 1] + accuracy * got->variance[0], "%g is left, the last one has %g", most,
-                  got->variance[got->count - 1]);
+    ck_assert_msg(most <= got->variance[got->count - 1] + accuracy * got->variance[0],
+                  "%g is left, the last one has %g", most, got->variance[got->count - 1]);
     free(v);
     free(image);
 }
 
-/* f32 data: products of 256 floats are off by 256 x 2^-24 at most, 1.5e-5, and by some roundings in practice; f64: rounding, or
- * the iteration's stop at a residual of a millionth of the gap. */
+/* f32 data: products of 256 floats are off by 256 x 2^-24 at most, 1.5e-5, and by some roundings in practice; f64:
+ * rounding, or the iteration's stop at a residual of a millionth of the gap. */
 static const double F32 = 1e-6, F64 = 1e-6;
 
 START_TEST(components_are_eigenvectors_and_the_leading_ones)
 {
     static const struct {
         size_t n, d, count;
-    } shapes[] = {{300, 5, 5}, {300, 50, 3}, {500, 130, 2}, {500, 130, 20}, {60, 60, 60}, {90, 300, 4}, {150, 400, 2}, {40, 333, 39}};
-    data of = make(shapes[_i].n, shapes[_i].d, 4, 0.1, _i % 2 ? 30 : 0);
+    } shapes[] = {{300, 5, 5},  {300, 50, 3}, {500, 130, 2}, {500, 130, 20},
+                  {60, 60, 60}, {90, 300, 4}, {150, 400, 2}, {40, 333, 39}};
+    data of    = make(shapes[_i].n, shapes[_i].d, 4, 0.1, _i % 2 ? 30 : 0);
     for (int type = NE_F32; type <= NE_F64; type++) {
         components got = fit(&of, (ne_dtype)type, shapes[_i].count);
         check_components(&of, &got, type == NE_F32 ? F32 : F64);
@@ -247,8 +251,12 @@ START_TEST(equal_variances_are_told_apart_or_not_but_span_the_right_plane)
     data of = make(400, 100, 1, 0, 0); /* variance 4 along axes 10 and 20, exactly equal; 1 along axis 30 */
     for (size_t i = 0; i < of.n; i++)
         for (size_t j = 0; j < of.d; j++) {
-            const double value = j == 10 ? (i % 4 == 0 ? 4 : i % 4 == 1 ? -4 : 0)
-                                 : j == 20 ? (i % 4 == 2 ? 4 : i % 4 == 3 ? -4 : 0)
+            const double value = j == 10   ? (i % 4 == 0   ? 4
+                                              : i % 4 == 1 ? -4
+                                                           : 0)
+                                 : j == 20 ? (i % 4 == 2   ? 4
+                                              : i % 4 == 3 ? -4
+                                                           : 0)
                                  : j == 30 ? (i / 4 % 2 ? 1 : -1)
                                            : 0;
             of.f[i * of.d + j] = (float)value;
@@ -307,8 +315,8 @@ START_TEST(a_count_out_of_range_and_every_failed_allocation_are_reported)
     const ne_allocator failing = {fault_allocate, fault_release, &mem};
     ne_context        *own     = NULL;
     double             mean[300], v[6 * 300], variance[6];
-    data               of = make(_i ? 90 : 300, 120, 2, 0.1, 0);
-    const ne_dense     x  = {sizeof x, of.f, of.n, of.d, 0, NE_F32, NE_HOST};
+    data               of  = make(_i ? 90 : 300, 120, 2, 0.1, 0);
+    const ne_dense     x   = {sizeof x, of.f, of.n, of.d, 0, NE_F32, NE_HOST};
     pca_job            job = {&x, 0, 0, mean, v, variance};
     ck_assert_int_eq(cpu_pca(context, &job), NE_OUT_OF_RANGE);
     job.count = 121;
@@ -318,9 +326,9 @@ START_TEST(a_count_out_of_range_and_every_failed_allocation_are_reported)
     job.count = 2;
     ck_assert_int_eq(ne_context_create_with(&failing, &own), NE_OK);
     for (long k = 0, fired = 1; fired; k++) {
-        const long before = mem.live;
-        mem.fired         = 0;
-        mem.until         = k;
+        const long before  = mem.live;
+        mem.fired          = 0;
+        mem.until          = k;
         const ne_status st = cpu_pca(own, &job);
         mem.until          = LONG_MAX;
         fired              = mem.fired;

@@ -7,7 +7,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = 331, D = 7, CLUSTERS = 3 };
+enum {
+    N        = 331,
+    D        = 7,
+    CLUSTERS = 3
+};
 
 static float         x[N * D], y[N * 2], other[N * 2];
 static ne_context   *ctx;
@@ -59,7 +63,7 @@ static ne_status plugin_attract(const void *params, const ne_problem *problem, v
         for (int64_t e = p->start[i]; e < p->start[i + 1]; e++) {
             const size_t j  = (size_t)p->col[e];
             const double dx = (double)z[2 * i] - (double)z[2 * j], dy = (double)z[2 * i + 1] - (double)z[2 * j + 1];
-            const double f  = 4 * (double)((const float *)p->val)[e] / (1 + dx * dx + dy * dy);
+            const double f = 4 * (double)((const float *)p->val)[e] / (1 + dx * dx + dy * dy);
             gx += f * dx;
             gy += f * dy;
         }
@@ -83,17 +87,23 @@ static ne_status plugin_fail(const void *params, const ne_problem *problem, void
 
 START_TEST(a_plug_in_takes_the_same_door)
 {
-    static const ne_preset presets[] = {{"early_exaggeration_coeff", "12", "12"}, {"early_exaggeration_iter", "100", "250"}};
-    static ne_method_ops   plain     = {.struct_size = sizeof plain, .name = "plugin_plain", .help = "h",
-                                        .affinity_in = "entropic", .affinity_out = "student", .presets = presets,
-                                        .preset_count = 2, .plan = plugin_plan};
+    static const ne_preset presets[] = {{"early_exaggeration_coeff", "12", "12"},
+                                        {"early_exaggeration_iter", "100", "250"}};
+    static ne_method_ops   plain     = {.struct_size  = sizeof plain,
+                                        .name         = "plugin_plain",
+                                        .help         = "h",
+                                        .affinity_in  = "entropic",
+                                        .affinity_out = "student",
+                                        .presets      = presets,
+                                        .preset_count = 2,
+                                        .plan         = plugin_plan};
     static ne_method_ops   loops, fails;
-    ne_embedding          *e = NULL;
-    loops                    = plain;
-    loops.name               = "plugin_loops";
+    ne_embedding          *e  = NULL;
+    loops                     = plain;
+    loops.name                = "plugin_loops";
     loops.attractive_gradient = plugin_attract;
-    fails                    = plain;
-    fails.name               = "plugin_fails";
+    fails                     = plain;
+    fails.name                = "plugin_fails";
     fails.attractive_gradient = plugin_fail;
     OK(ne_method_register(&plain));
     OK(ne_method_register(&loops));
@@ -150,10 +160,14 @@ static int keep_loss(void *user, const char *phase, int64_t step, int64_t steps,
 
 START_TEST(a_loss_hook_is_asked_when_the_loss_is_wanted)
 {
-    static ne_method_ops with = {.struct_size = sizeof with, .name = "plugin_with_loss", .help = "h",
-                                 .affinity_in = "entropic", .affinity_out = "student",
-                                 .attractive_gradient = plugin_attract, .attractive_loss = plugin_loss};
-    static ne_method_ops without;
+    static ne_method_ops     with = {.struct_size         = sizeof with,
+                                     .name                = "plugin_with_loss",
+                                     .help                = "h",
+                                     .affinity_in         = "entropic",
+                                     .affinity_out        = "student",
+                                     .attractive_gradient = plugin_attract,
+                                     .attractive_loss     = plugin_loss};
+    static ne_method_ops     without;
     static const char *const names[] = {"tsne", "plugin_with_loss", "plugin_without_loss"};
     double                   loss[3] = {NAN, NAN, NAN};
     without                          = with;
@@ -216,6 +230,19 @@ START_TEST(a_users_metric_is_the_built_in_one_of_the_same_formula)
 }
 END_TEST
 
+START_TEST(types_are_listed)
+{
+    int tsne = 0, student = 0, cosine = 0;
+    for (size_t i = 0; ne_type_name("method", i); i++) tsne += strcmp(ne_type_name("method", i), "tsne") == 0;
+    for (size_t i = 0; ne_type_name("affinity", i); i++) student += strcmp(ne_type_name("affinity", i), "student") == 0;
+    for (size_t i = 0; ne_type_name("metric", i); i++) cosine += strcmp(ne_type_name("metric", i), "cosine") == 0;
+    ck_assert(tsne == 1 && student == 1 && cosine == 1);
+    ck_assert_ptr_null(ne_type_name("methods", 0));
+    ck_assert_ptr_null(ne_type_name(NULL, 0));
+    ck_assert_str_eq(ne_version(), "0.1.0");
+}
+END_TEST
+
 Suite *plugin_suite(void);
 
 Suite *plugin_suite(void)
@@ -226,6 +253,7 @@ Suite *plugin_suite(void)
     tcase_add_test(t, a_plug_in_takes_the_same_door);
     tcase_add_test(t, a_loss_hook_is_asked_when_the_loss_is_wanted);
     tcase_add_test(t, a_users_metric_is_the_built_in_one_of_the_same_formula);
+    tcase_add_test(t, types_are_listed);
     tcase_set_timeout(t, 120);
     suite_add_tcase(s, t);
     return s;

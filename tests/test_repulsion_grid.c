@@ -1,7 +1,8 @@
 /* tests/test_repulsion_grid.c: forces and normaliser of the grid against double loops over all pairs.
  *
- * Tolerances: a run is to keep to the accuracy that the plan asks for (relative L2 error of the forces), 0.01 by default;
- * the normaliser is a sum over all pairs, in which errors of either sign cancel, and has to be ten times better. */
+ * Tolerances: a run is to keep to the accuracy that the plan asks for (relative L2 error of the forces), 0.01 by
+ * default; the normaliser is a sum over all pairs, in which errors of either sign cancel, and has to be ten times
+ * better. */
 #include "cpu/repulse_grid.h"
 #include "fault.h"
 #include "repulsion_oracle.h"
@@ -10,7 +11,11 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum { N = 401, N_MAX = 20011, C_MAX = 3 }; /* primes: no multiple of any block */
+enum {
+    N     = 401,
+    N_MAX = 20011,
+    C_MAX = 3
+}; /* primes: no multiple of any block */
 
 static ne_context   *context;
 static output_kernel kernel;
@@ -57,10 +62,10 @@ static void check(size_t n, size_t c, double accuracy, const char *what, double 
     const double want = oracle_repulsion(n, c, &kernel, z, 0, n, exact);
     ck_assert_int_eq(run_rows(n, c, 0, n, &normaliser), NE_OK);
     const double error = oracle_error(c, 0, n, f, exact), wrong = fabs(normaliser / want - 1);
-    ck_assert_msg(error < accuracy, "%s, extent %g, %zu columns, kernel %d of shape %g: force error %g", what, extent, c,
-                  (int)kernel.kind, kernel.shape, error);
-    ck_assert_msg(wrong < accuracy / 10, "%s, extent %g, %zu columns, kernel %d of shape %g: normaliser off by %g", what,
-                  extent, c, (int)kernel.kind, kernel.shape, wrong);
+    ck_assert_msg(error < accuracy, "%s, extent %g, %zu columns, kernel %d of shape %g: force error %g", what, extent,
+                  c, (int)kernel.kind, kernel.shape, error);
+    ck_assert_msg(wrong < accuracy / 10, "%s, extent %g, %zu columns, kernel %d of shape %g: normaliser off by %g",
+                  what, extent, c, (int)kernel.kind, kernel.shape, wrong);
 }
 
 static const output_kernel kernels[] = {
@@ -69,7 +74,9 @@ static const output_kernel kernels[] = {
     {.kind = KERNEL_STUDENT, .shape = 2},
     {.kind = KERNEL_GAUSSIAN, .shape = 1.5},
 };
-enum { KERNELS = sizeof kernels / sizeof *kernels };
+enum {
+    KERNELS = sizeof kernels / sizeof *kernels
+};
 
 static void check_layouts(size_t c, const double *extents, size_t count)
 {
@@ -237,7 +244,7 @@ START_TEST(bits_do_not_depend_on_threads)
 {
     const int threads[] = {1, 2, 3, 7};
     for (size_t c = 1; c <= C_MAX; c++) {
-        const size_t n = c == 3 ? 4001 : N_MAX;
+        const size_t n     = c == 3 ? 4001 : N_MAX;
         double       first = 0, normaliser;
         oracle_layout_make(z, n, c, ORACLE_CLUSTERS, c == 3 ? 15 : 80, 0);
         for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
@@ -304,10 +311,10 @@ START_TEST(a_layout_too_wide_is_refused_and_the_next_one_is_not)
 {
     const double wide[] = {1e8, 4000, 200, 1e30};
     for (size_t c = 1; c <= C_MAX; c++) {
-        double    normaliser;
+        double normaliser;
         ck_assert_int_eq(start(N, c, 0.01), NE_OK);
         const box around = {.finite = 1, .high = {(float)wide[c - 1], (float)wide[c - 1], (float)wide[c - 1]}};
-        ck_assert(isinf(repulse_grid_cost(grid, &around, N)));
+        ck_assert(isinf(repulse_grid_cost(grid, &around)));
         oracle_layout_make(z, N, c, ORACLE_UNIFORM, wide[c - 1], 0);
         ck_assert_int_eq(run_rows(N, c, 0, N, &normaliser), NE_UNSUPPORTED);
         oracle_layout_make(z, N, c, ORACLE_UNIFORM, wide[3], 0);
@@ -328,10 +335,10 @@ START_TEST(a_run_survives_any_failed_allocation)
     oracle_layout_make(z, N, 2, ORACLE_CLUSTERS, 20, 0);
     for (long k = 0, fired = 1; fired; k++) {
         double normaliser;
-        memory.sticky      = _i;
-        memory.fired       = 0;
-        memory.until       = k;
-        ne_status       st = start(N, 2, 0.01);
+        memory.sticky = _i;
+        memory.fired  = 0;
+        memory.until  = k;
+        ne_status st  = start(N, 2, 0.01);
         if (st == NE_OK) st = run_rows(N, 2, 0, N, &normaliser);
         memory.until = LONG_MAX;
         fired        = memory.fired;

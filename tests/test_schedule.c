@@ -6,8 +6,8 @@
 
 static schedule_rule tsne(size_t n)
 {
-    const schedule_rule rule = {.n = n, .max_iter = 500, .early_iter = 100, .early = 12, .late = 1, .rate = NAN,
-                                .momentum = NAN};
+    const schedule_rule rule = {
+        .n = n, .max_iter = 500, .early_iter = 100, .early = 12, .late = 1, .rate = NAN, .momentum = NAN};
     return rule;
 }
 

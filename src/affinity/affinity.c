@@ -4,10 +4,19 @@
 #include <math.h>
 
 static const ne_option affinity_options[] = {
-    {.name = "symmetrize", .type = NE_OPT_BOOL, .offset = offsetof(affinity_params, symmetrize), .preset = "true",
-     .reference = "false", .help = "(P + P^T) / 2; false: each row as it is, rows summing to 1 / n"},
-    {.name = "random_state", .type = NE_OPT_INT, .offset = offsetof(affinity_params, random_state), .preset = "0",
-     .min = 0, .max = 0x1p53, .help = "seed of an approximate neighbor search"},
+    {.name      = "symmetrize",
+     .type      = NE_OPT_BOOL,
+     .offset    = offsetof(affinity_params, symmetrize),
+     .preset    = "true",
+     .reference = "false",
+     .help      = "(P + P^T) / 2; false: each row as it is, rows summing to 1 / n"},
+    {.name   = "random_state",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(affinity_params, random_state),
+     .preset = "0",
+     .min    = 0,
+     .max    = 0x1p53,
+     .help   = "seed of an approximate neighbor search"},
 };
 
 ne_status affinity_new(ne_context *context, const ne_affinity_ops *ops, ne_affinity **affinity)
@@ -21,7 +30,10 @@ ne_status affinity_new(ne_context *context, const ne_affinity_ops *ops, ne_affin
     made->ops     = ops;
     context_hold(context);
     made->params = memory_zero(mem, 1, ops->params_size);
-    if (!made->params) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!made->params) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     if ((st = options_add(mem, &made->options, ops->name, ops->options, ops->option_count, ops->option_size,
                           made->params)) != NE_OK)
         goto done;
@@ -33,10 +45,8 @@ ne_status affinity_new(ne_context *context, const ne_affinity_ops *ops, ne_affin
         goto done;
     st = options_reset(&made->options);
 done:
-    if (st == NE_OK)
-        *affinity = made;
-    else
-        affinity_free(made);
+    if (st == NE_OK) *affinity = made;
+    else affinity_free(made);
     return st;
 }
 
@@ -70,10 +80,10 @@ static void measure_entropy(const csr *m, double *entropy)
 
 ne_status affinity_compute(ne_affinity *a, const ne_dense *x, const csr *distances, csr *to)
 {
-    const ne_allocator *mem    = &a->context->memory;
-    const size_t        n      = x ? x->rows : distances->rows;
-    csr                 made   = {0};
-    knn_report          report = {0};
+    const ne_allocator *mem       = &a->context->memory;
+    const size_t        n         = x ? x->rows : distances->rows;
+    csr                 made      = {0};
+    knn_report          report    = {0};
     double             *bandwidth = NULL, *entropy = NULL;
     ne_status           st;
 
@@ -86,7 +96,10 @@ ne_status affinity_compute(ne_affinity *a, const ne_dense *x, const csr *distanc
     if (st != NE_OK) goto done;
     bandwidth = memory_zero(mem, n, sizeof *bandwidth);
     entropy   = memory_zero(mem, n, sizeof *entropy);
-    if (!bandwidth || !entropy) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!bandwidth || !entropy) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     if ((st = affinity_apply(a->context, a->ops, a->params, &made, bandwidth)) != NE_OK) goto done;
     measure_entropy(&made, entropy);
     const double sum = a->ops->row_sum_is_one ? (double)n : csr_sum(&made);

@@ -20,18 +20,38 @@ typedef struct entropic_params {
 
 #define AT(field) offsetof(entropic_params, field)
 static const ne_option entropic_options[] = {
-    {.name = "perplexity", .type = NE_OPT_REAL, .offset = AT(perplexity), .preset = "30", .min = 1, .max = -1,
-     .flags = NE_OPT_MAX_FROM_N, .unit = "neighbors",
-     .help = "effective number of neighbors of each point: exp of the entropy of its affinities"},
-    {.name = "max_iter_affinity", .type = NE_OPT_INT, .offset = AT(max_iter), .preset = "100", .min = 1, .max = 1e6,
-     .help = "most evaluations of the search for a row's bandwidth"},
-    {.name = "sparsity", .type = NE_OPT_BOOL, .offset = AT(sparsity), .preset = "true",
-     .help = "affinities to the 3 * perplexity nearest neighbors only; false: to all points"},
-    {.name = "reference", .type = NE_OPT_CHOICE, .offset = AT(reference), .preset = "none", .choices = "none|torchdr",
-     .help = "torchdr: every default, and the treatment of corner cases, as in TorchDR 0.5"},
+    {.name   = "perplexity",
+     .type   = NE_OPT_REAL,
+     .offset = AT(perplexity),
+     .preset = "30",
+     .min    = 1,
+     .max    = -1,
+     .flags  = NE_OPT_MAX_FROM_N,
+     .unit   = "neighbors",
+     .help   = "effective number of neighbors of each point: exp of the entropy of its affinities"},
+    {.name   = "max_iter_affinity",
+     .type   = NE_OPT_INT,
+     .offset = AT(max_iter),
+     .preset = "100",
+     .min    = 1,
+     .max    = 1e6,
+     .help   = "most evaluations of the search for a row's bandwidth"},
+    {.name   = "sparsity",
+     .type   = NE_OPT_BOOL,
+     .offset = AT(sparsity),
+     .preset = "true",
+     .help   = "affinities to the 3 * perplexity nearest neighbors only; false: to all points"},
+    {.name    = "reference",
+     .type    = NE_OPT_CHOICE,
+     .offset  = AT(reference),
+     .preset  = "none",
+     .choices = "none|torchdr",
+     .help    = "torchdr: every default, and the treatment of corner cases, as in TorchDR 0.5"},
 };
 
-enum { CHUNK = 512 };
+enum {
+    CHUNK = 512
+};
 
 typedef struct row_sums {
     double s, d, dd; /* sum e, sum e D, sum e D^2 with e = exp(-beta D) */
@@ -70,7 +90,8 @@ static double entropy_at(size_t count, const float *distances, double beta, doub
     double   scratch[CHUNK];
     row_sums sums = {0, 0, 0};
     for (size_t j = 0; j < count; j += CHUNK)
-        entropic_chunk(count - j < CHUNK ? count - j : CHUNK, distances + j, (double)distances[0], beta, scratch, &sums);
+        entropic_chunk(count - j < CHUNK ? count - j : CHUNK, distances + j, (double)distances[0], beta, scratch,
+                       &sums);
     const double mean = sums.d / sums.s;
     *slope            = -beta * beta * (sums.dd / sums.s - mean * mean);
     return log(sums.s) + beta * mean;
@@ -115,10 +136,8 @@ static ne_status entropic_weights(const void *params, size_t n, size_t count, co
         for (int64_t t = 0; t < p->max_iter; t++) {
             const double f = entropy_at(count, distances, exp(u), &slope) - target;
             if (fabs(f) < 1e-12) break;
-            if (f > 0)
-                low = u;
-            else
-                high = u;
+            if (f > 0) low = u;
+            else high = u;
             double step = slope < 0 ? -f / slope : f > 0 ? 3.0 : -3.0;
             step        = step > 3 ? 3 : step < -3 ? -3 : step;
             double next = u + step;
@@ -141,9 +160,14 @@ static size_t entropic_neighbors(const void *params, size_t n)
 }
 
 const ne_affinity_ops affinity_entropic = {
-    .struct_size = sizeof(ne_affinity_ops), .name = "entropic",
-    .help = "each row a Gaussian whose bandwidth gives it the same perplexity, the input affinity of t-SNE",
-    .options = entropic_options, .option_count = sizeof entropic_options / sizeof *entropic_options,
-    .option_size = sizeof(ne_option), .params_size = sizeof(entropic_params), .neighbors = entropic_neighbors,
-    .weights = entropic_weights, .row_sum_is_one = 1,
+    .struct_size    = sizeof(ne_affinity_ops),
+    .name           = "entropic",
+    .help           = "each row a Gaussian whose bandwidth gives it the same perplexity, the input affinity of t-SNE",
+    .options        = entropic_options,
+    .option_count   = sizeof entropic_options / sizeof *entropic_options,
+    .option_size    = sizeof(ne_option),
+    .params_size    = sizeof(entropic_params),
+    .neighbors      = entropic_neighbors,
+    .weights        = entropic_weights,
+    .row_sum_is_one = 1,
 };

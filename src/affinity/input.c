@@ -1,12 +1,14 @@
 /* affinity/input.c: see input.h. */
 #include "affinity/input.h"
 
-enum { ROWS = 256 };
+enum {
+    ROWS = 256
+};
 
 ne_status affinity_apply(ne_context *context, const ne_affinity_ops *ops, const void *params, csr *distances,
                          double *bandwidth)
 {
-    const size_t n       = distances->rows;
+    const size_t  n      = distances->rows;
     const int64_t blocks = (int64_t)(n / ROWS + (n % ROWS != 0));
     size_t       *failed = memory_new(&context->memory, (size_t)blocks, sizeof *failed);
     ne_status     st     = NE_OK;
@@ -19,7 +21,7 @@ ne_status affinity_apply(ne_context *context, const ne_affinity_ops *ops, const 
         const size_t from = (size_t)b * ROWS, to = from + ROWS < n ? from + ROWS : n;
         failed[b] = n;
         for (size_t i = from; i < to && failed[b] == n; i++) {
-            double       scale = 0;
+            double       scale  = 0;
             float       *values = distances->val + distances->start[i];
             const size_t count  = (size_t)(distances->start[i + 1] - distances->start[i]);
             if (ops->weights(params, n, count, values, values, &scale) != NE_OK) failed[b] = i;
@@ -44,10 +46,8 @@ ne_status affinity_apply(ne_context *context, const ne_affinity_ops *ops, const 
 output_kernel output_kernel_of(const ne_affinity_ops *ops, const void *params)
 {
     output_kernel kernel = {.kind = KERNEL_CUSTOM, .ops = ops, .params = params};
-    if (ops == &affinity_student)
-        kernel.kind = KERNEL_STUDENT;
-    else if (ops == &affinity_gaussian)
-        kernel.kind = KERNEL_GAUSSIAN;
+    if (ops == &affinity_student) kernel.kind = KERNEL_STUDENT;
+    else if (ops == &affinity_gaussian) kernel.kind = KERNEL_GAUSSIAN;
     if (kernel.kind != KERNEL_CUSTOM) kernel.shape = *(const double *)params;
     return kernel;
 }

@@ -11,14 +11,25 @@ typedef struct shape_params {
 } shape_params; /* the first member is what output_kernel_of() reads */
 
 static const ne_option student_options[] = {
-    {.name = "degrees_of_freedom", .type = NE_OPT_REAL, .offset = offsetof(shape_params, shape), .preset = "1", .min = 0,
-     .max = 1e6, .flags = NE_OPT_MIN_OPEN,
-     .help = "degrees of freedom nu of the Student kernel; below 1 splits clusters further"},
+    {.name   = "degrees_of_freedom",
+     .type   = NE_OPT_REAL,
+     .offset = offsetof(shape_params, shape),
+     .preset = "1",
+     .min    = 0,
+     .max    = 1e6,
+     .flags  = NE_OPT_MIN_OPEN,
+     .help   = "degrees of freedom nu of the Student kernel; below 1 splits clusters further"},
 };
 
 static const ne_option gaussian_options[] = {
-    {.name = "sigma", .type = NE_OPT_REAL, .offset = offsetof(shape_params, shape), .preset = "1", .min = 0,
-     .max = 1e30, .flags = NE_OPT_MIN_OPEN, .help = "width of the kernel exp(-d / sigma)"},
+    {.name   = "sigma",
+     .type   = NE_OPT_REAL,
+     .offset = offsetof(shape_params, shape),
+     .preset = "1",
+     .min    = 0,
+     .max    = 1e30,
+     .flags  = NE_OPT_MIN_OPEN,
+     .help   = "width of the kernel exp(-d / sigma)"},
 };
 
 static size_t all_neighbors(const void *params, size_t n)
@@ -67,15 +78,27 @@ static ne_status gaussian_weights(const void *params, size_t n, size_t count, co
 }
 
 const ne_affinity_ops affinity_student = {
-    .struct_size = sizeof(ne_affinity_ops), .name = "student",
-    .help = "Student kernel of all pairs (1 + d / nu)^(-(nu + 1) / 2), the output affinity of t-SNE",
-    .options = student_options, .option_count = 1, .option_size = sizeof(ne_option), .params_size = sizeof(shape_params),
-    .neighbors = all_neighbors, .weights = student_weights, .kernel = student_kernel,
+    .struct_size  = sizeof(ne_affinity_ops),
+    .name         = "student",
+    .help         = "Student kernel of all pairs (1 + d / nu)^(-(nu + 1) / 2), the output affinity of t-SNE",
+    .options      = student_options,
+    .option_count = 1,
+    .option_size  = sizeof(ne_option),
+    .params_size  = sizeof(shape_params),
+    .neighbors    = all_neighbors,
+    .weights      = student_weights,
+    .kernel       = student_kernel,
 };
 
 const ne_affinity_ops affinity_gaussian = {
-    .struct_size = sizeof(ne_affinity_ops), .name = "gaussian",
-    .help = "Gaussian kernel of all pairs exp(-d / sigma), the output affinity of SNE", .options = gaussian_options,
-    .option_count = 1, .option_size = sizeof(ne_option), .params_size = sizeof(shape_params),
-    .neighbors = all_neighbors, .weights = gaussian_weights, .kernel = gaussian_kernel,
+    .struct_size  = sizeof(ne_affinity_ops),
+    .name         = "gaussian",
+    .help         = "Gaussian kernel of all pairs exp(-d / sigma), the output affinity of SNE",
+    .options      = gaussian_options,
+    .option_count = 1,
+    .option_size  = sizeof(ne_option),
+    .params_size  = sizeof(shape_params),
+    .neighbors    = all_neighbors,
+    .weights      = gaussian_weights,
+    .kernel       = gaussian_kernel,
 };

@@ -63,9 +63,9 @@ ne_status ne_affinity_option_info(const ne_affinity *affinity, size_t index, con
 
 static ne_status compute(ne_affinity *affinity, const ne_dense *x, const csr *distances, ne_graph **graph)
 {
-    csr       made = {0};
+    csr       made   = {0};
     ne_graph *handle = NULL;
-    ne_status st   = graph_new(affinity->context, &handle);
+    ne_status st     = graph_new(affinity->context, &handle);
     if (st == NE_OK && (st = affinity_compute(affinity, x, distances, &made)) == NE_OK) {
         handle->matrix = made;
         handle->kind   = NE_GRAPH_AFFINITY;

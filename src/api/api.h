@@ -11,5 +11,4 @@ ne_status api_register_builtin(void);
 /* "name: a null pointer" */
 ne_status api_null(const char *what);
 
-
 #endif

@@ -5,10 +5,19 @@
 #include "backend/backend.h"
 
 static const ne_option context_options[] = {
-    {.name = "threads", .type = NE_OPT_INT, .offset = offsetof(context_params, threads), .preset = "0", .min = 0,
-     .max = 1024, .help = "threads of a parallel region; 0: as many as OpenMP would use"},
-    {.name = "device", .type = NE_OPT_CHOICE, .offset = offsetof(context_params, device), .preset = "auto",
-     .choices = "auto|cpu", .help = "where the work is done; this version has the CPU backend only"},
+    {.name   = "threads",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(context_params, threads),
+     .preset = "0",
+     .min    = 0,
+     .max    = 1024,
+     .help   = "threads of a parallel region; 0: as many as OpenMP would use"},
+    {.name    = "device",
+     .type    = NE_OPT_CHOICE,
+     .offset  = offsetof(context_params, device),
+     .preset  = "auto",
+     .choices = "auto|cpu",
+     .help    = "where the work is done; this version has the CPU backend only"},
 };
 
 ne_status ne_context_create_with(const ne_allocator *allocator, ne_context **context)
@@ -26,11 +35,11 @@ ne_status ne_context_create_with(const ne_allocator *allocator, ne_context **con
     made->backend = &backend_cpu;
     atomic_init(&made->holders, 1);
     if ((st = options_add(mem, &made->options, "context", context_options,
-                          sizeof context_options / sizeof *context_options, sizeof(ne_option), &made->params)) != NE_OK ||
+                          sizeof context_options / sizeof *context_options, sizeof(ne_option), &made->params)) !=
+            NE_OK ||
         (st = options_reset(&made->options)) != NE_OK)
         context_release(made);
-    else
-        *context = made;
+    else *context = made;
     return st;
 }
 

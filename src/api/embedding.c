@@ -24,9 +24,10 @@ void ne_embedding_free(ne_embedding *embedding)
 /* What a progress callback may not do to the embedding that called it. */
 static ne_status check_free(const ne_embedding *embedding)
 {
-    return !embedding       ? api_null("embedding")
-           : embedding->busy ? ne_fail(NE_INVALID_ARGUMENT, "embedding: inside its own progress callback it can only be read")
-                             : NE_OK;
+    return !embedding ? api_null("embedding")
+           : embedding->busy
+               ? ne_fail(NE_INVALID_ARGUMENT, "embedding: inside its own progress callback it can only be read")
+               : NE_OK;
 }
 
 /* --- Options and results ----------------------------------------------------------------------------------------- */
@@ -59,7 +60,8 @@ ne_status ne_embedding_set_array(ne_embedding *embedding, const char *name, cons
         return ne_fail(NE_UNKNOWN_NAME, "unknown array option '%s'%s", name,
                        embedding->ops->fit ? "" : "; did you mean 'init'?");
     if (values) {
-        if ((st = view_check(values, "init")) != NE_OK || (st = view_check_finite_f32(values, "init")) != NE_OK) return st;
+        if ((st = view_check(values, "init")) != NE_OK || (st = view_check_finite_f32(values, "init")) != NE_OK)
+            return st;
         copy = memory_new(&embedding->context->memory, values->rows * values->cols, sizeof *copy);
         if (!copy) return NE_OUT_OF_MEMORY;
         view_read_f32(values, copy);
@@ -227,7 +229,8 @@ ne_status ne_embedding_transform(const ne_embedding *e, const ne_dense *x, const
     ne_status st;
     if (!e) return api_null("embedding");
     if (!e->ops->transform)
-        return ne_fail(NE_UNSUPPORTED, "%s: has no map for new rows; fit them together with the old ones", e->ops->name);
+        return ne_fail(NE_UNSUPPORTED, "%s: has no map for new rows; fit them together with the old ones",
+                       e->ops->name);
     if (!e->model) return ne_fail(NE_NOT_FITTED, "%s: nothing has been fitted", e->ops->name);
     if ((st = view_check(x, "x")) != NE_OK || (st = view_check_finite(x, "x")) != NE_OK) return st;
     if ((st = view_check(y, "y")) != NE_OK) return st;
@@ -238,8 +241,7 @@ ne_status ne_embedding_inverse_transform(const ne_embedding *e, const ne_dense *
 {
     ne_status st;
     if (!e) return api_null("embedding");
-    if (!e->ops->inverse_transform)
-        return ne_fail(NE_UNSUPPORTED, "%s: has no map back to the data", e->ops->name);
+    if (!e->ops->inverse_transform) return ne_fail(NE_UNSUPPORTED, "%s: has no map back to the data", e->ops->name);
     if (!e->model) return ne_fail(NE_NOT_FITTED, "%s: nothing has been fitted", e->ops->name);
     if ((st = view_check(y, "y")) != NE_OK || (st = view_check_finite(y, "y")) != NE_OK) return st;
     if ((st = view_check(x, "x")) != NE_OK) return st;

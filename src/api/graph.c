@@ -55,8 +55,7 @@ ne_status ne_graph_get_int(const ne_graph *graph, const char *name, int64_t *val
     double    real = 0;
     ne_status st;
     if (!graph || !name || !value) return api_null(!graph ? "graph" : !name ? "name" : "value");
-    if (strcmp(name, "rows") != 0 && strcmp(name, "entries") != 0)
-        return options_get_int(&graph->options, name, value);
+    if (strcmp(name, "rows") != 0 && strcmp(name, "entries") != 0) return options_get_int(&graph->options, name, value);
     if ((st = ne_graph_get_real(graph, name, &real)) == NE_OK) *value = (int64_t)real;
     return st;
 }

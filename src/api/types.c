@@ -16,8 +16,9 @@ ne_status api_null(const char *what)
 /* Tables only grow, so one that is longer than ours is read up to what we know. There is no shorter one yet. */
 static ne_status check_size(const char *what, size_t have, size_t need)
 {
-    return have >= need ? NE_OK
-                        : ne_fail(NE_INVALID_ARGUMENT, "%s: struct_size is %zu, this library needs %zu", what, have, need);
+    return have >= need
+               ? NE_OK
+               : ne_fail(NE_INVALID_ARGUMENT, "%s: struct_size is %zu, this library needs %zu", what, have, need);
 }
 
 static ne_status add_method(const ne_method_ops *ops)

@@ -67,8 +67,8 @@ typedef enum knn_method {
 } knn_method;
 
 typedef struct knn_request {
-    const ne_dense      *x;      /* n x d, f32 or f64, host, checked: all finite */
-    size_t               k;      /* 1 .. n - 1 */
+    const ne_dense      *x; /* n x d, f32 or f64, host, checked: all finite */
+    size_t               k; /* 1 .. n - 1 */
     const ne_metric_ops *metric;
     knn_method           method;
     double               recall; /* target of the approximate engine, (0, 1] */

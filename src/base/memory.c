@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
+enum {
+    ALIGNMENT = 64
+};
 
 static void *default_allocate(void *user, size_t size, size_t alignment)
 {
     (void)user;
-    return size > SIZE_MAX - alignment ? NULL : aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    return size > SIZE_MAX - alignment ? NULL
+                                       : aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
 
 static void default_release(void *user, void *block, size_t size, size_t alignment)

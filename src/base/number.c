@@ -61,7 +61,9 @@ static int smaller(int a, int b)
 /* Optimal string alignment: insertions, deletions, substitutions, swaps of neighbors. Three rows of the table. */
 int name_distance(const char *a, const char *b)
 {
-    enum { LONGEST = 64 };
+    enum {
+        LONGEST = 64
+    };
     int          rows[3][LONGEST + 1];
     int         *before = rows[0], *last = rows[1], *now = rows[2];
     const size_t la = strlen(a), lb = strlen(b);
@@ -73,7 +75,8 @@ int name_distance(const char *a, const char *b)
         for (size_t j = 1; j <= lb; j++) {
             const int differs = tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]);
             now[j]            = smaller(last[j - 1] + differs, 1 + smaller(last[j], now[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = smaller(now[j], before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = smaller(now[j], before[j - 2] + 1);
         }
         int *spare = before;
         before     = last;

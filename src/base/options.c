@@ -49,8 +49,7 @@ static void bound_print(const ne_option *row, double bound, char *text, size_t s
 {
     if (bound == INFINITY || bound == -INFINITY || (row->type == NE_OPT_INT && fabs(bound) >= 9e18))
         snprintf(text, size, "%sinf", bound < 0 ? "-" : "");
-    else
-        number_print(bound, text, size);
+    else number_print(bound, text, size);
 }
 
 static void range_print(const ne_option *row, char *text, size_t size)
@@ -64,13 +63,13 @@ static void range_print(const ne_option *row, char *text, size_t size)
         snprintf(text, size, "a registered name");
     } else {
         bound_print(row, row->min, low, sizeof low);
-        if (row->flags & NE_OPT_MAX_FROM_N)
-            snprintf(high, sizeof high, row->max == 0 ? "n" : "n - %g", -row->max);
-        else
-            bound_print(row, row->max, high, sizeof high);
+        if (row->flags & NE_OPT_MAX_FROM_N) snprintf(high, sizeof high, row->max == 0 ? "n" : "n - %g", -row->max);
+        else bound_print(row, row->max, high, sizeof high);
         snprintf(text, size, "%c%s, %s%c%s", row->flags & NE_OPT_MIN_OPEN || !isfinite(row->min) ? '(' : '[', low, high,
                  row->flags & NE_OPT_MAX_OPEN || strcmp(high, "inf") == 0 ? ')' : ']',
-                 row->flags & NE_OPT_AUTO ? " or auto" : row->flags & NE_OPT_NONE ? " or none" : "");
+                 row->flags & NE_OPT_AUTO   ? " or auto"
+                 : row->flags & NE_OPT_NONE ? " or none"
+                                            : "");
     }
 }
 
@@ -105,10 +104,8 @@ static ne_status store_number(const option_place *place, double v)
     if (isnan(v)) {
         st = ne_fail(NE_INVALID_ARGUMENT, "%s: nan is not a number that it can take", row->name);
     } else if (row->type == NE_OPT_REAL) {
-        if (below_range(row, v) || above_range(row, v))
-            st = outside(row, v);
-        else
-            *(double *)field_of(place) = v;
+        if (below_range(row, v) || above_range(row, v)) st = outside(row, v);
+        else *(double *)field_of(place) = v;
     } else if (row->type == NE_OPT_INT || row->type == NE_OPT_BOOL) {
         if (v != floor(v) && isfinite(v))
             st = ne_fail(NE_INVALID_ARGUMENT, "%s: %s is not a whole number", row->name, value);
@@ -116,8 +113,7 @@ static ne_status store_number(const option_place *place, double v)
             st = ne_fail(NE_OUT_OF_RANGE, "%s: %s is neither 0 nor 1", row->name, value);
         else if (row->type == NE_OPT_INT && (below_range(row, v) || above_range(row, v) || fabs(v) > 0x1p53))
             st = outside(row, v);
-        else
-            *(int64_t *)field_of(place) = (int64_t)v;
+        else *(int64_t *)field_of(place) = (int64_t)v;
     } else {
         st = ne_fail(NE_INVALID_ARGUMENT, "%s: %s is a number, and it takes a word", row->name, value);
     }
@@ -141,8 +137,8 @@ static ne_status store_choice(const option_place *place, const char *text)
 static ne_status store_text(const option_place *place, const char *text)
 {
     static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
-    const ne_option         *row   = place->row;
-    double                   v;
+    const ne_option *row = place->row;
+    double           v;
 
     if (!text) return ne_fail(NE_INVALID_ARGUMENT, "%s: the value is a null pointer", row->name);
     if (row->flags & NE_OPT_AUTO && strcmp(text, "auto") == 0) {
@@ -156,8 +152,7 @@ static ne_status store_text(const option_place *place, const char *text)
     switch (row->type) {
     case NE_OPT_REAL:
     case NE_OPT_INT:
-        if (!number_parse(text, &v))
-            return ne_fail(NE_INVALID_ARGUMENT, "%s: '%s' is not a number", row->name, text);
+        if (!number_parse(text, &v)) return ne_fail(NE_INVALID_ARGUMENT, "%s: '%s' is not a number", row->name, text);
         return store_number(place, v);
     case NE_OPT_BOOL:
         for (int i = 0; i < 4; i++)
@@ -187,10 +182,8 @@ static const char *default_text(const option_set *set, const ne_option *row, int
     for (size_t i = 0; i < set->preset_count; i++)
         if (strcmp(set->presets[i].name, row->name) == 0) {
             const ne_preset *p = &set->presets[i];
-            if (reference && p->reference)
-                text = p->reference;
-            else if (!reference || !row->reference)
-                text = p->preset;
+            if (reference && p->reference) text = p->reference;
+            else if (!reference || !row->reference) text = p->preset;
         }
     return text;
 }
@@ -226,7 +219,7 @@ static ne_status copy_to_hidden(option_set *set, const option_place *from)
 static ne_status finish_set(option_set *set, const option_place *place)
 {
     place->block->given[place->index] = 1;
-    ne_status st = copy_to_hidden(set, place);
+    ne_status st                      = copy_to_hidden(set, place);
     if (st == NE_OK && strcmp(place->row->name, "reference") == 0) {
         set->reference = *(const int64_t *)field_of(place) != 0;
         st             = options_reset(set);
@@ -237,7 +230,7 @@ static ne_status finish_set(option_set *set, const option_place *place)
 ne_status options_set(option_set *set, const char *name, const char *text)
 {
     option_place place = {0};
-    ne_status    st = find_or_suggest(set, name, &place);
+    ne_status    st    = find_or_suggest(set, name, &place);
     if (st == NE_OK) st = store_text(&place, text);
     if (st == NE_OK) st = finish_set(set, &place);
     return st;
@@ -246,7 +239,7 @@ ne_status options_set(option_set *set, const char *name, const char *text)
 ne_status options_set_real(option_set *set, const char *name, double value)
 {
     option_place place = {0};
-    ne_status    st = find_or_suggest(set, name, &place);
+    ne_status    st    = find_or_suggest(set, name, &place);
     if (st == NE_OK) st = store_number(&place, value);
     if (st == NE_OK) st = finish_set(set, &place);
     return st;
@@ -255,7 +248,7 @@ ne_status options_set_real(option_set *set, const char *name, double value)
 ne_status options_set_int(option_set *set, const char *name, int64_t value)
 {
     option_place place = {0};
-    ne_status    st = find_or_suggest(set, name, &place);
+    ne_status    st    = find_or_suggest(set, name, &place);
     if (st == NE_OK && (value > INT64_C(1) << 53 || value < -(INT64_C(1) << 53)))
         st = ne_fail(NE_OUT_OF_RANGE, "%s: %lld is beyond 2^53", place.row->name, (long long)value);
     if (st == NE_OK) st = store_number(&place, (double)value);
@@ -273,16 +266,12 @@ static void value_print(const option_place *place, char *text, size_t size)
 
     switch (row->type) {
     case NE_OPT_REAL:
-        if (isnan(*(const double *)field))
-            snprintf(text, size, "auto");
-        else
-            number_print(*(const double *)field, text, size);
+        if (isnan(*(const double *)field)) snprintf(text, size, "auto");
+        else number_print(*(const double *)field, text, size);
         break;
     case NE_OPT_INT:
-        if (*(const int64_t *)field == INT64_MIN)
-            snprintf(text, size, "none");
-        else
-            snprintf(text, size, "%lld", (long long)*(const int64_t *)field);
+        if (*(const int64_t *)field == INT64_MIN) snprintf(text, size, "none");
+        else snprintf(text, size, "%lld", (long long)*(const int64_t *)field);
         break;
     case NE_OPT_BOOL:
         snprintf(text, size, "%s", *(const int64_t *)field ? "true" : "false");
@@ -299,7 +288,7 @@ static void value_print(const option_place *place, char *text, size_t size)
 ne_status options_get(const option_set *set, const char *name, char *text, size_t size)
 {
     option_place place = {0};
-    ne_status    st = find_or_suggest(set, name, &place);
+    ne_status    st    = find_or_suggest(set, name, &place);
     if (st == NE_OK && (!text || !size)) st = ne_fail(NE_INVALID_ARGUMENT, "%s: there is no room for the text", name);
     if (st == NE_OK) value_print(&place, text, size);
     return st;
@@ -308,24 +297,21 @@ ne_status options_get(const option_set *set, const char *name, char *text, size_
 ne_status options_get_real(const option_set *set, const char *name, double *value)
 {
     option_place place = {0};
-    ne_status    st = find_or_suggest(set, name, &place);
-    if (st == NE_OK && place.row->type == NE_OPT_REAL)
-        *value = *(const double *)field_of(&place);
+    ne_status    st    = find_or_suggest(set, name, &place);
+    if (st == NE_OK && place.row->type == NE_OPT_REAL) *value = *(const double *)field_of(&place);
     else if (st == NE_OK && (place.row->type == NE_OPT_INT || place.row->type == NE_OPT_BOOL))
         *value = (double)*(const int64_t *)field_of(&place);
-    else if (st == NE_OK)
-        st = ne_fail(NE_INVALID_ARGUMENT, "%s: is a word, not a number", name);
+    else if (st == NE_OK) st = ne_fail(NE_INVALID_ARGUMENT, "%s: is a word, not a number", name);
     return st;
 }
 
 ne_status options_get_int(const option_set *set, const char *name, int64_t *value)
 {
     option_place place = {0};
-    ne_status    st = find_or_suggest(set, name, &place);
+    ne_status    st    = find_or_suggest(set, name, &place);
     if (st == NE_OK && (place.row->type == NE_OPT_INT || place.row->type == NE_OPT_BOOL))
         *value = *(const int64_t *)field_of(&place);
-    else if (st == NE_OK)
-        st = ne_fail(NE_INVALID_ARGUMENT, "%s: is not a whole number", name);
+    else if (st == NE_OK) st = ne_fail(NE_INVALID_ARGUMENT, "%s: is not a whole number", name);
     return st;
 }
 
@@ -366,8 +352,8 @@ size_t options_count(const option_set *set)
 ne_status options_info(const option_set *set, size_t index, const char *field, char *text, size_t size)
 {
     static const char *const types[] = {"", "real", "int", "bool", "choice", "name"};
-    option_place             place = {0};
-    const char              *answer = "";
+    option_place             place   = {0};
+    const char              *answer  = "";
 
     if (!visible_at(set, index, &place))
         return ne_fail(NE_OUT_OF_RANGE, "option index: %zu is not below the count, %zu", index, options_count(set));
@@ -377,22 +363,14 @@ ne_status options_info(const option_set *set, size_t index, const char *field, c
     } else if (strcmp(field, "range") == 0) {
         range_print(place.row, text, size);
     } else {
-        if (strcmp(field, "name") == 0)
-            answer = place.row->name;
-        else if (strcmp(field, "type") == 0)
-            answer = types[place.row->type];
-        else if (strcmp(field, "default") == 0)
-            answer = default_text(set, place.row, 0);
-        else if (strcmp(field, "reference") == 0)
-            answer = default_text(set, place.row, 1);
-        else if (strcmp(field, "unit") == 0)
-            answer = place.row->unit ? place.row->unit : "";
-        else if (strcmp(field, "help") == 0)
-            answer = place.row->help;
-        else if (strcmp(field, "owner") == 0)
-            answer = place.block->owner;
-        else
-            return ne_fail(NE_UNKNOWN_NAME, "option info: unknown field '%s'", field);
+        if (strcmp(field, "name") == 0) answer = place.row->name;
+        else if (strcmp(field, "type") == 0) answer = types[place.row->type];
+        else if (strcmp(field, "default") == 0) answer = default_text(set, place.row, 0);
+        else if (strcmp(field, "reference") == 0) answer = default_text(set, place.row, 1);
+        else if (strcmp(field, "unit") == 0) answer = place.row->unit ? place.row->unit : "";
+        else if (strcmp(field, "help") == 0) answer = place.row->help;
+        else if (strcmp(field, "owner") == 0) answer = place.block->owner;
+        else return ne_fail(NE_UNKNOWN_NAME, "option info: unknown field '%s'", field);
         snprintf(text, size, "%s", answer);
     }
     return NE_OK;
@@ -402,7 +380,7 @@ ne_status options_info(const option_set *set, size_t index, const char *field, c
 
 ne_status options_check_n(const option_set *set, size_t n)
 {
-    ne_status    st = NE_OK;
+    ne_status    st    = NE_OK;
     option_place place = {0};
     char         value[32], range[96];
     for (size_t i = 0; st == NE_OK && visible_at(set, i, &place); i++) {
@@ -422,7 +400,8 @@ ne_status options_check_table(const char *owner, const ne_option *rows, size_t c
 {
     ne_status st = NE_OK;
     if (count && (!rows || row_size < sizeof(ne_option)))
-        return ne_fail(NE_INVALID_ARGUMENT, "%s: an option row has %zu bytes, not %zu", owner, row_size, sizeof(ne_option));
+        return ne_fail(NE_INVALID_ARGUMENT, "%s: an option row has %zu bytes, not %zu", owner, row_size,
+                       sizeof(ne_option));
     for (size_t i = 0; i < count && st == NE_OK; i++) {
         union {
             double  real;
@@ -434,8 +413,7 @@ ne_status options_check_table(const char *owner, const ne_option *rows, size_t c
         const option_block block = {owner, &moved, 1, sizeof moved, &scratch, NULL};
         const option_place place = {&moved, &block, 0};
         moved.offset             = 0;
-        if (!row->name || !*row->name)
-            st = ne_fail(NE_INVALID_ARGUMENT, "%s: option %zu has no name", owner, i);
+        if (!row->name || !*row->name) st = ne_fail(NE_INVALID_ARGUMENT, "%s: option %zu has no name", owner, i);
         else if (!row->help || !*row->help)
             st = ne_fail(NE_INVALID_ARGUMENT, "%s: option '%s' has no line of help", owner, row->name);
         else if (row->type < NE_OPT_REAL || row->type > NE_OPT_NAME || (row->type == NE_OPT_CHOICE && !row->choices))

@@ -6,7 +6,9 @@
 #include "base/memory.h"
 #include "ne.h"
 
-enum { OPTION_BLOCKS = 6 };
+enum {
+    OPTION_BLOCKS = 6
+};
 
 typedef struct option_block {
     const char      *owner; /* "tsne", "entropic", "k-NN graph": for help pages */

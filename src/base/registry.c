@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { CAPACITY = 256 };
+enum {
+    CAPACITY = 256
+};
 
 typedef struct named_ops {
     size_t      struct_size;
@@ -38,12 +40,10 @@ ne_status registry_add(registry_kind kind, const void *ops)
     if (!named->help || !*named->help)
         return ne_fail(NE_INVALID_ARGUMENT, "%s '%s': a line of help is needed", what, named->name);
     pthread_mutex_lock(&lock);
-    if (find(kind, named->name))
-        st = ne_fail(NE_INVALID_ARGUMENT, "%s '%s': the name is taken", what, named->name);
+    if (find(kind, named->name)) st = ne_fail(NE_INVALID_ARGUMENT, "%s '%s': the name is taken", what, named->name);
     else if (counts[kind] == CAPACITY)
         st = ne_fail(NE_OUT_OF_MEMORY, "%s '%s': %d are registered, and that is the most", what, named->name, CAPACITY);
-    else
-        lists[kind][counts[kind]++] = named;
+    else lists[kind][counts[kind]++] = named;
     pthread_mutex_unlock(&lock);
     return st;
 }
@@ -57,10 +57,8 @@ const void *registry_find(registry_kind kind, const char *name)
             if (name_is_near(name, lists[kind][i]->name) &&
                 (!near || name_distance(name, lists[kind][i]->name) < name_distance(name, near->name)))
                 near = lists[kind][i];
-        if (near)
-            ne_fail(NE_UNKNOWN_NAME, "%s: unknown '%s'; did you mean '%s'?", kind_names[kind], name, near->name);
-        else
-            ne_fail(NE_UNKNOWN_NAME, "%s: unknown '%s'", kind_names[kind], name);
+        if (near) ne_fail(NE_UNKNOWN_NAME, "%s: unknown '%s'; did you mean '%s'?", kind_names[kind], name, near->name);
+        else ne_fail(NE_UNKNOWN_NAME, "%s: unknown '%s'", kind_names[kind], name);
     }
     pthread_mutex_unlock(&lock);
     return found;

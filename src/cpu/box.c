@@ -1,5 +1,5 @@
-/* cpu/box.c: see box.h. The smallest of numbers does not depend on the order in which they are compared, so threads share
- * the rows as they like. */
+/* cpu/box.c: see box.h. The smallest of numbers does not depend on the order in which they are compared, so threads
+ * share the rows as they like. */
 #include "cpu/box.h"
 
 #include "base/clones.h"

@@ -4,7 +4,9 @@
 
 #include "base/context.h"
 
-enum { BOX_AXES = 3 };
+enum {
+    BOX_AXES = 3
+};
 
 typedef struct box {
     int   finite; /* 0: low and high say nothing */

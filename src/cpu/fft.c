@@ -1,13 +1,14 @@
-/* cpu/fft.c: see fft.h. Decimation in frequency forward and in time back, radix 4 with a few 2, 3 and 5 (Cooley & Tukey,
- * Math. Comp. 19, 1965; Gentleman & Sande, 1966).
+/* cpu/fft.c: see fft.h. Decimation in frequency forward and in time back, radix 4 with a few 2, 3 and 5 (Cooley &
+ * Tukey, Math. Comp. 19, 1965; Gentleman & Sande, 1966).
  *
  * A stage splits each block of L = r m rows: row k + j m becomes, for k < m,
  *     y_j[k] = exp(-2 pi i j k / L) sum_l x[k + l m] exp(-2 pi i j l / r),
  * and the m rows of each j go on as a block of their own, which holds the frequencies f = j (mod r). The inverse undoes
  * the stages in reverse.
  *
- * Cost: 5 n log2 n flop a lane. Lanes are columns, so there is never a shuffle, and a butterfly of radix 4 does 28 vector
- * operations on 8 loads and 8 stores. A block that fits the first cache is finished before the next one is begun. */
+ * Cost: 5 n log2 n flop a lane. Lanes are columns, so there is never a shuffle, and a butterfly of radix 4 does 28
+ * vector operations on 8 loads and 8 stores. A block that fits the first cache is finished before the next one is
+ * begun. */
 #include "cpu/fft.h"
 
 #include "cpu/lanes.h"
@@ -15,9 +16,11 @@
 #include <math.h>
 
 enum {
-    CACHE_ROWS = 384,
-    LAST       = 4
-}; /* 24 KB of the first cache; the radix of the last stage */
+    CACHE_ROWS = 384, /* 24 KB of the first cache */
+    LAST       = 4    /* the radix of the last stage */
+};
+
+_Static_assert(FFT_LANES == (int)LANES, "a row is two of lanes.h");
 
 typedef struct number {
     lanes re, im;
@@ -77,7 +80,7 @@ NE_INLINE number twiddled(number a, const float *w, float sign)
     return (number){a.re * w[0] - a.im * im, a.re * im + a.im * w[0]};
 }
 
-/* --- The r-point transforms. sign +1: forward, exp(-i ...); -1: back. ---------------------------------------------- */
+/* --- The r-point transforms. sign +1: forward, exp(-i ...); -1: back. --------------------------------------------- */
 
 NE_INLINE void points2(number x[2])
 {
@@ -128,7 +131,7 @@ NE_INLINE void points(number *x, int radix, float sign)
     else points5(x, sign);
 }
 
-/* --- Stages -------------------------------------------------------------------------------------------------------- */
+/* --- Stages ------------------------------------------------------------------------------------------------------- */
 
 /* One stage of `blocks` blocks of radix * m rows, in place; radix is a literal. */
 NE_INLINE void stage_forward(float *rows, size_t blocks, size_t m, const float *twiddle, int radix)
@@ -246,7 +249,7 @@ NE_CLONES static void fft_last_convolve(float *rows, size_t blocks, const float 
     }
 }
 
-/* --- Walking the stages: a block goes on alone once its parts fit the first cache. ---------------------------------- */
+/* --- Walking the stages: a block goes on alone once its parts fit the first cache. -------------------------------- */
 
 typedef struct fft_product {
     const float    *spectrum;
@@ -302,7 +305,7 @@ void fft_convolve(const fft_plan *plan, const float *spectrum, const uint32_t *s
     fft_first_inverse(rows, re, im, stride, plan->n / 4, plan->twiddle[0]);
 }
 
-/* --- Plans --------------------------------------------------------------------------------------------------------- */
+/* --- Plans -------------------------------------------------------------------------------------------------------- */
 
 size_t fft_length(size_t least)
 {

@@ -1,8 +1,8 @@
 /* cpu/fft.h: complex transforms of eight columns at a time, made for convolutions on a padded grid.
  *
- * A row holds FFT_LANES real parts and then as many imaginary ones: one cache line. A transform of length n turns n rows
- * into n rows, lane by lane. Forward goes from natural to scrambled order of frequencies and inverse the other way, both
- * in place and without a sorting pass: a convolution does not care in which order it multiplies.
+ * A row holds FFT_LANES real parts and then as many imaginary ones: one cache line. A transform of length n turns n
+ * rows into n rows, lane by lane. Forward goes from natural to scrambled order of frequencies and inverse the other
+ * way, both in place and without a sorting pass: a convolution does not care in which order it multiplies.
  *
  * What a padded convolution need not do is left out: forward takes n / 2 rows and knows that the other half is zero,
  * inverse gives the first n / 2 rows and never makes the rest. Nothing is scaled: forward then inverse gives n x. */
@@ -28,7 +28,8 @@ typedef struct fft_plan {
     uint32_t *place;                     /* place[f]: the row that holds frequency f after forward */
 } fft_plan;
 
-/* The smallest length 2^a 3^b 5^c that is a multiple of FFT_STEP and at least `least`; 0 when there is none in reach. */
+/* The smallest length 2^a 3^b 5^c that is a multiple of FFT_STEP and at least `least`; 0 when there is none in
+ * reach. */
 size_t fft_length(size_t least);
 
 ne_status fft_create(ne_context *context, size_t n, fft_plan *plan); /* n: from fft_length() */

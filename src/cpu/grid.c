@@ -147,7 +147,7 @@ void grid_convolve(const grid_field *grid)
     }
 }
 
-/* --- Roughness ----------------------------------------------------------------------------------------------------- */
+/* --- Roughness ---------------------------------------------------------------------------------------------------- */
 
 /* step: to the neighbors along each axis. */
 NE_CLONES static double grid_rough_block(const float *value, size_t count, const size_t *step, int axes)
@@ -184,7 +184,7 @@ double grid_roughness(const grid_field *grid)
     return total;
 }
 
-/* --- Shape --------------------------------------------------------------------------------------------------------- */
+/* --- Shape -------------------------------------------------------------------------------------------------------- */
 
 size_t grid_nodes(size_t least)
 {
@@ -198,9 +198,10 @@ static size_t line_size(int axes, const size_t *nodes)
 
 size_t grid_size(int axes, const size_t *nodes)
 {
-    size_t size = nodes[axes - 1] <= GRID_NODES_MAX ? line_size(axes, nodes) : SIZE_MAX;
+    const size_t longest = axes == 1 ? GRID_LINE_MAX : GRID_AXIS_MAX;
+    size_t       size    = nodes[axes - 1] <= longest ? line_size(axes, nodes) : SIZE_MAX;
     for (int a = 0; a < (axes == 1 ? 1 : axes - 1); a++)
-        size = nodes[a] && size <= GRID_NODES_MAX / nodes[a] ? size * nodes[a] : SIZE_MAX;
+        size = nodes[a] <= longest && size <= GRID_NODES_MAX / nodes[a] ? size * nodes[a] : SIZE_MAX;
     return size;
 }
 
@@ -235,7 +236,7 @@ ne_status grid_create(ne_context *context, int axes, const size_t *nodes, grid_f
     made.blocks   = memory_zero(mem, axes == 1 ? nodes[0] : nodes[0] / LANES * made.columns, FFT_ROW * sizeof(float));
     made.spectrum = memory_new(mem, (axes == 1 ? nodes[0] + 1 : nodes[0] / LANES) * (axes > 1 ? nodes[1] + 1 : 1),
                                (axes > 2 ? nodes[2] + 1 : 1) * LANES * sizeof(float));
-    made.scratch  = memory_new(mem, made.scratch_size, (size_t)made.threads_most * sizeof(float));
+    made.scratch  = memory_new(mem, made.scratch_size, (axes == 1 ? 1 : (size_t)made.threads_most) * sizeof(float));
     made.sums     = memory_new(mem, grid_size(axes, nodes) / SUM_BLOCK + 1, sizeof *made.sums);
     if (!made.sums || !made.value || !made.blocks || !made.spectrum || !made.scratch) {
         st = NE_OUT_OF_MEMORY;

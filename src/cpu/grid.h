@@ -1,7 +1,7 @@
 /* cpu/grid.h: values on the nodes of a regular grid, and their convolution with an even kernel.
  *
- * Node (i0, i1, i2) of a grid of three axes is value[i0 * columns + i1 * line + i2], of two value[i0 * columns + i1], of
- * one value[i0]. Nothing wraps around: the transforms are twice as long as the axes, as if zeros followed. */
+ * Node (i0, i1, i2) of a grid of three axes is value[i0 * columns + i1 * line + i2], of two value[i0 * columns + i1],
+ * of one value[i0]. Nothing wraps around: the transforms are twice as long as the axes, as if zeros followed. */
 #ifndef NE_CPU_GRID_H
 #define NE_CPU_GRID_H
 
@@ -9,8 +9,9 @@
 
 enum {
     GRID_AXES      = 3,
-    GRID_STEP      = FFT_STEP / 2, /* the nodes of an axis are a multiple of it */
-    GRID_NODES_MAX = 1 << 24       /* 64 MB of values, 256 MB with all that a convolution needs */
+    GRID_NODES_MAX = 1 << 24, /* 64 MB of values, 256 MB with all that a convolution needs, */
+    GRID_AXIS_MAX  = 1 << 16, /* 8 MB for each thread, and */
+    GRID_LINE_MAX  = 1 << 20  /* where there is one axis, 256 MB */
 };
 
 typedef struct grid_field {
@@ -30,7 +31,7 @@ typedef struct grid_field {
 
 /* The smallest number of nodes that an axis can have and that is at least `least`. */
 size_t grid_nodes(size_t least);
-/* How many floats `value` takes for such nodes; SIZE_MAX when that is more than GRID_NODES_MAX. */
+/* How many floats `value` takes for such nodes; SIZE_MAX when a grid may not have so many. */
 size_t grid_size(int axes, const size_t *nodes);
 
 /* A grid of that shape; its values are zero, its spectrum is not set. errors: NE_OUT_OF_MEMORY. */

@@ -3,12 +3,15 @@
  * Eight points at a time. Lanes are points for the weights, nodes of the last axis for the sums over the others, and
  * points again, after two transpositions, for the sum over the last axis:
  *     a = sum_u w_u row_u,  b = sum_u w'_u row_u;   potential = a . w,  slopes = b . w,  a . w'
- * Cost for two axes, a point: 36 nodes of 4 bytes, 12 vector products of eight, and about 20 more for all the weights. */
+ * Cost for two axes, a point: 36 nodes of 4 bytes, 12 vector products of eight, and about 20 more for all the
+ * weights. */
 #include "cpu/grid_points.h"
 
 #include <string.h>
 
-enum { WINDOW = SPLINE_GATHER };
+enum {
+    WINDOW = SPLINE_GATHER
+};
 
 typedef struct view { /* what the innermost loop needs of a grid_field */
     const float *value;
@@ -18,11 +21,11 @@ typedef struct view { /* what the innermost loop needs of a grid_field */
 /* felt[0]: potentials, felt[1 + a]: slopes along axis a, of the points with grid coordinates g. */
 NE_INLINE void gather_group(const view *from, const lanes *g, lanes *t, lanes *felt, int axes)
 {
-    const size_t columns = from->columns;
-    const float step[GRID_AXES] = {axes == 1 ? 1 : (float)columns, axes == 2 ? 1 : (float)from->line, 1};
-    float       w[2][WINDOW][LANES], d[2][WINDOW][LANES];
-    int32_t     node[LANES];
-    lanes       at = lanes_all(0), last[WINDOW], a[LANES], b0[LANES], b1[LANES];
+    const size_t columns         = from->columns;
+    const float  step[GRID_AXES] = {axes == 1 ? 1 : (float)columns, axes == 2 ? 1 : (float)from->line, 1};
+    float        w[2][WINDOW][LANES], d[2][WINDOW][LANES];
+    int32_t      node[LANES];
+    lanes        at = lanes_all(0), last[WINDOW], a[LANES], b0[LANES], b1[LANES];
     for (int axis = 0; axis < axes; axis++) {
         const lanes cell = lanes_floor(g[axis]);
         t[axis]          = g[axis] - cell - 0.5f;
@@ -104,8 +107,7 @@ NE_INLINE void gather_rows(const view *from, const grid_frame *frame, const grid
     lanes g[GRID_AXES], t[GRID_AXES], felt[1 + GRID_AXES];
     for (int a = 0; a < axes; a++) {
         const float *p = z + a;
-        const lanes  x = {p[0],        p[axes],     p[2 * axes], p[3 * axes],
-                          p[4 * axes], p[5 * axes], p[6 * axes], p[7 * axes]};
+        const lanes  x = {p[0], p[axes], p[2 * axes], p[3 * axes], p[4 * axes], p[5 * axes], p[6 * axes], p[7 * axes]};
         g[a]           = (x - frame->centre[a]) * frame->scale + frame->origin[a];
     }
     gather_group(from, g, t, felt, axes);
@@ -134,7 +136,8 @@ NE_INLINE double gather_block(const view *from, const grid_frame *frame, const g
     for (size_t i = 0; i < LANES; i++) total += (double)sum[i];
     if (rest) { /* the last row, repeated, fills a group */
         float in[LANES * GRID_AXES], out[LANES * GRID_AXES];
-        for (size_t i = 0; i < LANES; i++) memcpy(in + i * c, z + (i < rest ? whole + i : rows - 1) * c, c * sizeof *in);
+        for (size_t i = 0; i < LANES; i++)
+            memcpy(in + i * c, z + (i < rest ? whole + i : rows - 1) * c, c * sizeof *in);
         gather_rows(from, frame, ripple, factor, in, out, &potential, axes);
         memcpy(slope + whole * c, out, rest * c * sizeof *out);
         for (size_t i = 0; i < rest; i++) total += (double)potential[i];

@@ -1,8 +1,8 @@
 /* cpu/grid_kernel.c: see grid_kernel.h.
  *
- * The kernel is even along every axis, so one octant of it, (n + 1)^axes values, becomes one octant of its spectrum: lines
- * along one axis after another are mirrored, transformed and cut again. Sixteen lines ride in one transform as real and
- * imaginary parts and stay apart, because the spectrum of an even line is real.
+ * The kernel is even along every axis, so one octant of it, (n + 1)^axes values, becomes one octant of its spectrum:
+ * lines along one axis after another are mirrored, transformed and cut again. Sixteen lines ride in one transform as
+ * real and imaginary parts and stay apart, because the spectrum of an even line is real.
  *
  * Points are spread with splines of order 4 and gathered with splines of order 6; on the nodes their spectra are, with
  * t = 2 pi f / n, b4 = (4 + 2 cos t) / 6 and b6 = (66 + 52 cos t + 2 cos 2t) / 120 (Essmann et al., J. Chem. Phys. 103,
@@ -27,7 +27,8 @@ int grid_kernel_known(const output_kernel *kernel)
  * would give sqrt(1.25 sigma); the normaliser, with hardly any far pairs in it, wants less. */
 double grid_kernel_length(const output_kernel *kernel)
 {
-    return kernel->kind == KERNEL_STUDENT ? sqrt(2.5 * kernel->shape / (kernel->shape + 1.5)) : sqrt(0.78 * kernel->shape);
+    return kernel->kind == KERNEL_STUDENT ? sqrt(2.5 * kernel->shape / (kernel->shape + 1.5))
+                                          : sqrt(0.78 * kernel->shape);
 }
 
 static double value_at(const output_kernel *kernel, double s)
@@ -46,7 +47,7 @@ static double value_above(const output_kernel *kernel, double s, double far, dou
     return log_ratio < 30 ? far_value * expm1(log_ratio) : value_at(kernel, s) - far_value;
 }
 
-/* --- The octant ---------------------------------------------------------------------------------------------------- */
+/* --- The octant --------------------------------------------------------------------------------------------------- */
 
 typedef struct kernel_octant {
     size_t side[GRID_AXES]; /* nodes + 1; 1 beyond the axes */
@@ -54,8 +55,8 @@ typedef struct kernel_octant {
     float *value;
 } kernel_octant;
 
-/* How far node i counts as being: i up to the reach, then bent until it stands still at the end, n, so that the mirrored
- * kernel has no kink there. With u = (i - reach) / (n - reach): slope 1 - 3 u^2 + 2 u^3. */
+/* How far node i counts as being: i up to the reach, then bent until it stands still at the end, n, so that the
+ * mirrored kernel has no kink there. With u = (i - reach) / (n - reach): slope 1 - 3 u^2 + 2 u^3. */
 static double bent(double i, double n, double reach)
 {
     const double length = n - reach, u = (i - reach) / length;
@@ -84,9 +85,10 @@ static void octant_fill(const kernel_octant *octant, const output_kernel *kernel
         float *to = octant->value + i * side[1] * side[2];
         for (size_t j = 0; j < side[1]; j++) {
             for (size_t k = 0; k < side[2]; k++) {
-                const double s     = square[0][i] + square[1][j] + square[2][k];
-                const double value = simple ? (far - s) / ((1 + s) * (1 + far)) : value_above(kernel, s, far, made->far);
-                *to++              = (float)(value / made->amplitude);
+                const double s = square[0][i] + square[1][j] + square[2][k];
+                const double value =
+                    simple ? (far - s) / ((1 + s) * (1 + far)) : value_above(kernel, s, far, made->far);
+                *to++ = (float)(value / made->amplitude);
             }
         }
     }
@@ -113,7 +115,7 @@ static void lines_transform(const kernel_octant *octant, const fft_plan *plan, i
     }
 }
 
-/* --- From the octant to the order in which the convolution asks for it ---------------------------------------------- */
+/* --- From the octant to the order in which the convolution asks for it -------------------------------------------- */
 
 /* Rows f and n - f of a transform share a row of the spectrum; these are numbered in the order in which a scrambled
  * transform meets them, so that the spectrum is read almost from front to back. */
@@ -125,8 +127,8 @@ static void slots_set(const fft_plan *plan, uint32_t *frequency, uint32_t *slot)
     for (size_t r = 0; r < n; r++) slot[r] = UINT32_MAX;
     for (size_t r = 0; r < n; r++) {
         if (slot[r] == UINT32_MAX) {
-            const size_t f                       = frequency[r];
-            slot[r]                              = next;
+            const size_t f                   = frequency[r];
+            slot[r]                          = next;
             slot[plan->place[f ? n - f : 0]] = next++;
         }
     }

@@ -17,8 +17,8 @@ int grid_kernel_known(const output_kernel *kernel);
 double grid_kernel_length(const output_kernel *kernel);
 
 /* The spectrum of the kernel on nodes `spacing` apart, divided by the square of the splines' own: what is spread and
- * gathered with splines (grid_points.h) is then convolved as if it had not been (smooth particle-mesh Ewald).
- * Nodes further apart than all but `bend` of an axis may get another value: it goes smoothly over into its mirror image.
+ * gathered with splines (grid_points.h) is then convolved as if it had not been (smooth particle-mesh Ewald). Nodes
+ * further apart than all but `bend` of an axis may get another value: it goes smoothly over into its mirror image.
  * errors: NE_OUT_OF_MEMORY, and the grid has no kernel. */
 ne_status grid_kernel_set(ne_context *context, const output_kernel *kernel, double spacing, double bend,
                           grid_field *grid, grid_kernel *made);

@@ -1,13 +1,13 @@
 /* cpu/grid_points.c: sorting and spreading, see grid_points.h.
  *
  * A strip is a number of nodes of the first axis with all that is behind them. Points of a strip touch it and the first
- * nodes of the next one, so all even strips can be spread at the same time, and then all odd ones: no atomics, and every
- * node is added to in one order, whatever the number of threads. To find a strip's points, each block of 4096 is sorted
- * by strip, alone; a strip then goes through its part of every block.
+ * nodes of the next one, so all even strips can be spread at the same time, and then all odd ones: no atomics, and
+ * every node is added to in one order, whatever the number of threads. To find a strip's points, each block of 4096 is
+ * sorted by strip, alone; a strip then goes through its part of every block.
  *
- * Neighbors in the order of the points are neighbors in the plane: spread one after another they would add to overlapping
- * windows, and each load would wait for a store that covers half of it. So the eight points of a group come from eight
- * places far apart in their part of the block.
+ * Neighbors in the order of the points are neighbors in the plane: spread one after another they would add to
+ * overlapping windows, and each load would wait for a store that covers half of it. So the eight points of a group come
+ * from eight places far apart in their part of the block.
  *
  * Cost for two axes, a point: 2 coordinates read twice, written and read once by the sort; 4 rows of 4 nodes. */
 #include "cpu/grid_points.h"
@@ -15,8 +15,8 @@
 #include <string.h>
 
 enum {
-    SORT_BLOCK  = 4096,
-    RUNS        = 4, /* of a block, sorted side by side: a counter that is hit again at once would have to be waited for */
+    SORT_BLOCK = 4096,
+    RUNS = 4, /* of a block, sorted side by side: a counter that is hit again at once would have to be waited for */
     STRIP_LEAST = 8, /* nodes; more than half of what its points touch */
     STRIPS_MOST = 256
 };
@@ -94,7 +94,7 @@ static void sort_block(const grid_frame *frame, const strip_rule *rule, const fl
     else place_block(frame, z, rows, strip, next, where, 3);
 }
 
-/* --- Spreading: lanes are points for the weights, and nodes of the last axis for the sums. ------------------------- */
+/* --- Spreading: lanes are points for the weights, and nodes of the last axis for the sums. ------------------------ */
 
 typedef struct target { /* what the innermost loop needs of a grid */
     float *value;
@@ -124,9 +124,9 @@ NE_INLINE void spread_group(const target *to, const float *where, size_t apart, 
     lanes        at = lanes_all(0), w[SPLINE_SPREAD];
     lanes_half   quad[LANES];
     for (int a = 0; a < axes; a++) {
-        const float *p = where + a;
-        const lanes  g = {p[0],          p[stride],     p[2 * stride], p[3 * stride],
-                          p[4 * stride], p[5 * stride], p[6 * stride], p[7 * stride]};
+        const float *p    = where + a;
+        const lanes  g    = {p[0],          p[stride],     p[2 * stride], p[3 * stride],
+                             p[4 * stride], p[5 * stride], p[6 * stride], p[7 * stride]};
         const lanes  cell = lanes_floor(g);
         at += (cell + 1) * step[a]; /* exact: a grid has at most 2^24 nodes */
         spline_weights4(g - cell - 0.5f, w);

@@ -29,14 +29,17 @@ void grid_spread(const grid_field *grid, const grid_frame *frame, const float *z
 
 /* What a point feels of itself through the grid, and no exact sum has: the splines leave a ripple of the grid's period
  * in the potential and the slope at a lone point. Its lowest harmonics, by in-cell coordinates t_a:
- *     potential = even[0] + even[1] sum_a cos 2 pi t_a,   slope_a = sin 2 pi t_a (odd[0] + odd[1] sum_{b != a} cos 2 pi t_b) */
+ *     potential = even[0] + even[1] sum_a cos 2 pi t_a,   slope_a = sin 2 pi t_a (odd[0] + odd[1] sum_{b != a} cos 2 pi
+ * t_b) */
 typedef struct grid_ripple {
     float even[2], odd[2];
 } grid_ripple;
 
 void grid_ripple_set(const grid_field *grid, grid_ripple *ripple); /* of the kernel in force; overwrites the values */
 
-enum { GATHER_BLOCK = 2048 };
+enum {
+    GATHER_BLOCK = 2048
+};
 
 /* For `rows` rows of z: slope (rows x axes) = factor * d potential / d g, without the ripple; returns the sum of the
  * potentials. sums: room for one of each GATHER_BLOCK rows. */

@@ -1,21 +1,23 @@
 /* cpu/grid_ripple.c: what a lone point feels of itself through the grid, see grid_points.h.
  *
- * The grid's answer to a unit at one node, G, is one convolution. A point with in-cell coordinates t spreads over 4^axes
- * nodes and gathers from 6^axes: it feels sum_uv w_u(t) G(u - v) w_v(t), here summed in double for the few t that fix the
- * harmonics. */
+ * The grid's answer to a unit at one node, G, is one convolution. A point with in-cell coordinates t spreads over
+ * 4^axes nodes and gathers from 6^axes: it feels sum_uv w_u(t) G(u - v) w_v(t), here summed in double for the few t
+ * that fix the harmonics. */
 #include "cpu/grid_points.h"
 
-enum { REACH = 5, SPAN = 2 * REACH + 1 }; /* node offsets between the two windows: -4 .. 5 */
+enum {
+    REACH = 5,
+    SPAN  = 2 * REACH + 1
+}; /* node offsets between the two windows: -4 .. 5 */
 
-/* value[u], slope[u], u < order: the weight of node u on a point t past its cell's first node, by the recursion of Cox and
- * de Boor on M_k(x), the spline of order k on [0, k]: here M[j] = M_k(t + j), and node u has M[order - 1 - u]. */
+/* value[u], slope[u], u < order: the weight of node u on a point t past its cell's first node, by the recursion of Cox
+ * and de Boor on M_k(x), the spline of order k on [0, k]: here M[j] = M_k(t + j), and node u has M[order - 1 - u]. */
 static void weights_at(int order, double t, double *value, double *slope)
 {
     double m[SPLINE_GATHER] = {1}, before[SPLINE_GATHER] = {0};
     for (int k = 2; k <= order; k++) {
         for (int j = 0; j < k; j++) before[j] = j < k - 1 ? m[j] : 0;
-        for (int j = 0; j < k; j++)
-            m[j] = ((t + j) * before[j] + (k - t - j) * (j ? before[j - 1] : 0)) / (k - 1);
+        for (int j = 0; j < k; j++) m[j] = ((t + j) * before[j] + (k - t - j) * (j ? before[j - 1] : 0)) / (k - 1);
     }
     for (int u = 0; u < order; u++) {
         const int j = order - 1 - u;
@@ -24,7 +26,7 @@ static void weights_at(int order, double t, double *value, double *slope)
     }
 }
 
-/* Potential (slope_axis < 0) or slope along axis 0 (slope_axis 0) at t. */
+/* What a lone point at t feels: its potential or, if sloped, the slope along axis 0. */
 static double felt_at(int axes, const double *answer, const double *t, int sloped)
 {
     double pair[GRID_AXES][SPAN] = {{0}}, sum = 0; /* pair[a][d]: sum of w_u w_v with v - u = d along axis a */

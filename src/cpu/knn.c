@@ -4,24 +4,20 @@
 #include "cpu/knn_approximate.h"
 #include "cpu/knn_exact.h"
 
-#include <string.h>
-
-/* auto: the approximate engine has fixed costs (its cells, its pilot) and is worth them from here on; measured on images,
- * 784 columns, and on points in 2 to 50. */
-static int exact_is_faster(const knn_search *search)
-{
-    const double n = (double)search->rows->count, d = (double)search->rows->width;
-    (void)d;
-    return n < 3000;
-}
+/* auto: below this the approximate engine's fixed costs (sketches, cells, pilot) are more than it saves. Measured: the
+ * two cost the same at 2000 to 3000 rows, of images, 784 columns, as of points in 10 and 50, with 15 and with 90
+ * neighbors. Above it the pilot still decides for exact search where that is cheaper. */
+enum {
+    EXACT_BELOW = 3000
+};
 
 ne_status cpu_knn(ne_context *context, const knn_request *request, knn_result *result)
 {
-    const ne_allocator *mem    = &context->memory;
-    const size_t        n      = request->x->rows, k = request->k;
-    ne_status           st     = NE_OK;
-    knn_rows            rows   = {0};
-    int32_t            *index  = NULL, *near_index = NULL;
+    const ne_allocator *mem = &context->memory;
+    const size_t        n = request->x->rows, k = request->k;
+    ne_status           st    = NE_OK;
+    knn_rows            rows  = {0};
+    int32_t            *index = NULL, *near_index = NULL;
     float              *distance = NULL, *near_distance = NULL;
     double              recall = 1;
     int                 exact  = 1;
@@ -31,20 +27,26 @@ ne_status cpu_knn(ne_context *context, const knn_request *request, knn_result *r
     if ((st = knn_rows_create(context, request->x, request->metric, &rows)) != NE_OK) goto done;
 
     const int        copies = rows.distinct.first != NULL;
-    const knn_search search = {
-        .rows = &rows, .k = copies && k + 1 > rows.count ? rows.count : k + (size_t)copies, .skip_self = !copies,
-        .progress = request->progress, .recall = request->recall, .seed = request->seed};
-    index    = memory_new(mem, n, k * sizeof *index);
-    distance = memory_new(mem, n, k * sizeof *distance);
+    const knn_search search = {.rows      = &rows,
+                               .k         = copies && k + 1 > rows.count ? rows.count : k + (size_t)copies,
+                               .skip_self = !copies,
+                               .progress  = request->progress,
+                               .recall    = request->recall,
+                               .seed      = request->seed};
+    index                   = memory_new(mem, n, k * sizeof *index);
+    distance                = memory_new(mem, n, k * sizeof *distance);
     if (copies) {
         near_index    = memory_new(mem, rows.count, search.k * sizeof *near_index);
         near_distance = memory_new(mem, rows.count, search.k * sizeof *near_distance);
     }
-    if (!index || !distance || (copies && (!near_index || !near_distance))) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!index || !distance || (copies && (!near_index || !near_distance))) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
 
     int32_t *to_index    = copies ? near_index : index;
     float   *to_distance = copies ? near_distance : distance;
-    if (request->method == KNN_APPROXIMATE || (request->method == KNN_AUTO && !exact_is_faster(&search))) {
+    if (request->method == KNN_APPROXIMATE || (request->method == KNN_AUTO && rows.count >= EXACT_BELOW)) {
         st = knn_approximate(context, &search, to_index, to_distance, &recall, &exact);
     } else {
         st = knn_exact(context, &search, to_index, to_distance);

@@ -4,9 +4,9 @@
 
 #include "backend/backend.h"
 
-/* result->index and ->distance are from the context's allocator, and NULL on failure. Neighbors are ordered by the distance
- * rounded to float, then by index; distances beyond FLT_MAX become FLT_MAX.
- * errors: NE_OUT_OF_MEMORY; NE_CANCELLED; NE_INVALID_ARGUMENT: a user's metric gave NaN; NE_OUT_OF_RANGE: k. */
+/* result->index and ->distance are from the context's allocator, and NULL on failure. Neighbors are ordered by the
+ * distance rounded to float, then by index; distances beyond FLT_MAX become FLT_MAX. errors: NE_OUT_OF_MEMORY;
+ * NE_CANCELLED; NE_INVALID_ARGUMENT: a user's metric gave NaN; NE_OUT_OF_RANGE: k. */
 ne_status cpu_knn(ne_context *context, const knn_request *request, knn_result *result);
 
 #endif

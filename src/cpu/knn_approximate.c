@@ -13,10 +13,12 @@
 
 #include <math.h>
 
-enum { TRIES = 3 };
+enum {
+    TRIES = 3
+};
 
-ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t *index, float *distance, double *recall,
-                          int *exact)
+ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t *index, float *distance,
+                          double *recall, int *exact)
 {
     const ne_allocator *mem    = &context->memory;
     const knn_rows     *rows   = search->rows;
@@ -31,7 +33,8 @@ ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t
     blas_enter();
     if ((st = knn_pilot_create(context, search, search->seed, &pilot)) != NE_OK) goto done;
     if ((st = knn_sketch_create(context, rows, search->seed, &sketch)) != NE_OK) goto done;
-    if (!sketch.whole && (st = knn_sketch_correlate(context, rows, pilot.query, pilot.queries, pilot.index, pilot.k, &sketch)) != NE_OK)
+    if (!sketch.whole &&
+        (st = knn_sketch_correlate(context, rows, pilot.query, pilot.queries, pilot.index, pilot.k, &sketch)) != NE_OK)
         goto done;
     if ((st = knn_cells_create(context, rows, search->seed, &sketch, &cells)) != NE_OK) goto done;
     /* The plan was fitted to the sample, so it aims a little higher than asked; and again, should that not do. */
@@ -43,7 +46,8 @@ ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t
         if ((st = knn_visit(context, search, &sketch, &cells, &plan, index, distance)) != NE_OK) goto done;
         *recall = knn_pilot_recall(&pilot, distance);
         *exact  = *recall < search->recall;
-        context_log(context, NE_LOG_INFO, "knn: %zu rows visited, %zu measured, recall %.4f", plan.scan, plan.keep, *recall);
+        context_log(context, NE_LOG_INFO, "knn: %zu rows visited, %zu measured, recall %.4f", plan.scan, plan.keep,
+                    *recall);
     }
     if (*exact) {
         st      = knn_exact(context, search, index, distance);

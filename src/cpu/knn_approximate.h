@@ -4,10 +4,10 @@
 
 #include "cpu/knn_exact.h"
 
-/* index and distance: count x k, each row ascending by (distance, index); distances are the metric's own. *recall: of the
- * result, on a sample of rows, at least search->recall. *exact: 1 where exact search turned out to be needed, or cheaper, and
- * was done. errors: as knn_exact. */
-ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t *index, float *distance, double *recall,
-                          int *exact);
+/* index and distance: count x k, each row ascending by (distance, index); distances are the metric's own. *recall: of
+ * the result, on a sample of rows, at least search->recall. *exact: 1 where exact search turned out to be needed, or
+ * cheaper, and was done. errors: as knn_exact. */
+ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t *index, float *distance,
+                          double *recall, int *exact);
 
 #endif

@@ -13,12 +13,12 @@
 #include <string.h>
 
 enum {
-    CELL_ROWS   = 128,  /* rows a cell on average */
+    CELL_ROWS   = 128, /* rows a cell on average */
     MOST_CELLS  = 4096,
-    COLUMNS     = 32,   /* of the sketch */
-    CELL_SAMPLE = 32,   /* sample rows a cell */
+    COLUMNS     = 32, /* of the sketch */
+    CELL_SAMPLE = 32, /* sample rows a cell */
     ROUNDS      = 5,
-    PIECE       = 64    /* rows a product */
+    PIECE       = 64 /* rows a product */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -85,18 +85,22 @@ static void half_squares(knn_cells *cells)
 }
 
 /* Lloyd's rounds from random rows of the sample; a cell that loses all its rows keeps its centre. */
-static ne_status train(ne_context *context, const float *sample, size_t samples, uint64_t seed, float *scratch, knn_cells *cells)
+static ne_status train(ne_context *context, const float *sample, size_t samples, uint64_t seed, float *scratch,
+                       knn_cells *cells)
 {
-    const ne_allocator *mem  = &context->memory;
-    const size_t        w    = cells->columns, count = cells->count;
+    const ne_allocator *mem = &context->memory;
+    const size_t        w = cells->columns, count = cells->count;
     ne_status           st   = NE_OK;
     int32_t            *cell = memory_new(mem, samples, sizeof *cell);
     double             *sum  = memory_new(mem, count, (w + 1) * sizeof *sum);
 
-    if (!cell || !sum) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!cell || !sum) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t c = 0; c < count; c++) { /* one out of each of `count` stretches: no row twice */
-        const random_block draw  = random_draw(seed, STREAM_KNN, 1, c, 0);
-        const size_t       from  = c * samples / count, to = (c + 1) * samples / count;
+        const random_block draw = random_draw(seed, STREAM_KNN, 1, c, 0);
+        const size_t       from = c * samples / count, to = (c + 1) * samples / count;
         const size_t       taken = from + (size_t)random_below(draw.word[0], draw.word[1], to - from);
         memcpy(cells->centre + c * w, sample + taken * w, w * sizeof *sample);
     }
@@ -123,14 +127,17 @@ done:
 /* Centres in the order of a walk that always goes on to the nearest centre not yet visited. */
 static ne_status chain(ne_context *context, knn_cells *cells)
 {
-    const ne_allocator *mem   = &context->memory;
-    const size_t        w     = cells->columns, count = cells->count;
-    ne_status           st    = NE_OK;
-    float              *value = memory_new(mem, count, sizeof *value), *centre = memory_new(mem, count, w * sizeof *centre);
-    unsigned char      *done_with = memory_zero(mem, count, sizeof *done_with);
-    size_t              at        = 0;
+    const ne_allocator *mem = &context->memory;
+    const size_t        w = cells->columns, count = cells->count;
+    ne_status           st = NE_OK;
+    float         *value = memory_new(mem, count, sizeof *value), *centre = memory_new(mem, count, w * sizeof *centre);
+    unsigned char *done_with = memory_zero(mem, count, sizeof *done_with);
+    size_t         at        = 0;
 
-    if (!value || !centre || !done_with) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!value || !centre || !done_with) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t c = 0; c < count; c++) {
         memcpy(centre + c * w, cells->centre + at * w, w * sizeof *centre);
         done_with[at] = 1;
@@ -151,7 +158,8 @@ done:
 }
 
 /* Sketches into panels, squares and ids into cell order. */
-static ne_status sort_rows(ne_context *context, const knn_rows *rows, const int32_t *cell, knn_sketch *sketch, knn_cells *made)
+static ne_status sort_rows(ne_context *context, const knn_rows *rows, const int32_t *cell, knn_sketch *sketch,
+                           knn_cells *made)
 {
     const ne_allocator *mem = &context->memory;
     const size_t        n = rows->count, w = sketch->width, panels = (n + SKETCH_PANEL - 1) / SKETCH_PANEL;
@@ -164,7 +172,7 @@ static ne_status sort_rows(ne_context *context, const knn_rows *rows, const int3
     for (size_t i = 0; i < n; i++) made->start[cell[i] + 1]++;
     for (size_t c = 0; c < made->count; c++) made->start[c + 1] += made->start[c];
     for (size_t i = 0; i < n; i++) made->order[made->start[cell[i]]++] = (int32_t)i; /* start moves one cell on, */
-    memmove(made->start + 1, made->start, made->count * sizeof *made->start);       /* and back */
+    memmove(made->start + 1, made->start, made->count * sizeof *made->start);        /* and back */
     made->start[0] = 0;
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
     for (size_t p = 0; p < panels; p++) {
@@ -182,10 +190,11 @@ static ne_status sort_rows(ne_context *context, const knn_rows *rows, const int3
     return NE_OK;
 }
 
-ne_status knn_cells_create(ne_context *context, const knn_rows *rows, uint64_t seed, knn_sketch *sketch, knn_cells *made)
+ne_status knn_cells_create(ne_context *context, const knn_rows *rows, uint64_t seed, knn_sketch *sketch,
+                           knn_cells *made)
 {
-    const ne_allocator *mem     = &context->memory;
-    const size_t        n       = rows->count, cells = smaller((n + CELL_ROWS - 1) / CELL_ROWS, MOST_CELLS);
+    const ne_allocator *mem = &context->memory;
+    const size_t        n = rows->count, cells = smaller((n + CELL_ROWS - 1) / CELL_ROWS, MOST_CELLS);
     const size_t        columns = sketch->whole ? sketch->width : smaller(COLUMNS, sketch->components);
     const size_t        samples = smaller(n, cells * CELL_SAMPLE);
     ne_status           st      = NE_OK;
@@ -196,7 +205,10 @@ ne_status knn_cells_create(ne_context *context, const knn_rows *rows, uint64_t s
     *made        = (knn_cells){.count = cells, .columns = columns};
     made->centre = memory_new(mem, cells, columns * sizeof *made->centre);
     made->half   = memory_new(mem, cells, sizeof *made->half);
-    if (!sample || !scratch || !cell || !made->centre || !made->half) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!sample || !scratch || !cell || !made->centre || !made->half) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t s = 0; s < samples; s++)
         memcpy(sample + s * columns, sketch->row + (s * n / samples) * sketch->width, columns * sizeof *sample);
     if ((st = train(context, sample, samples, seed, scratch, made)) != NE_OK) goto done;

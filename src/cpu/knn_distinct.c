@@ -1,12 +1,14 @@
-/* cpu/knn_distinct.c: see knn_distinct.h. One pass over the data for the hashes, an open table of row numbers, and a full
- * comparison wherever two hashes agree. */
+/* cpu/knn_distinct.c: see knn_distinct.h. One pass over the data for the hashes, an open table of row numbers, and a
+ * full comparison wherever two hashes agree. */
 #include "cpu/knn_distinct.h"
 
 #include "base/clones.h"
 
 #include <string.h>
 
-enum { LANES = 32 };
+enum {
+    LANES = 32
+};
 
 static uint64_t mix(const uint32_t *lane)
 {
@@ -44,10 +46,8 @@ static void distinct_hash_f64(const double *restrict row, size_t d, uint32_t *re
 static uint64_t hash_of(const ne_dense *x, size_t i)
 {
     uint32_t lane[LANES] = {0};
-    if (x->dtype == NE_F32)
-        distinct_hash_f32((const float *)x->data + i * x->stride, x->cols, lane);
-    else
-        distinct_hash_f64((const double *)x->data + i * x->stride, x->cols, lane);
+    if (x->dtype == NE_F32) distinct_hash_f32((const float *)x->data + i * x->stride, x->cols, lane);
+    else distinct_hash_f64((const double *)x->data + i * x->stride, x->cols, lane);
     return mix(lane);
 }
 
@@ -65,7 +65,8 @@ static int rows_are_equal(const ne_dense *x, size_t i, size_t j)
 }
 
 /* group[i] becomes the number of row i's group, in order of first appearance; returns how many there are. */
-static size_t number_groups(const ne_dense *x, const uint64_t *hash, int32_t *table, size_t slots, int32_t *first, int32_t *group)
+static size_t number_groups(const ne_dense *x, const uint64_t *hash, int32_t *table, size_t slots, int32_t *first,
+                            int32_t *group)
 {
     size_t count = 0;
     for (size_t s = 0; s < slots; s++) table[s] = -1;
@@ -88,10 +89,10 @@ static size_t number_groups(const ne_dense *x, const uint64_t *hash, int32_t *ta
 
 ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct *made)
 {
-    const ne_allocator *mem  = &context->memory;
-    const size_t        n    = x->rows;
-    ne_status           st   = NE_OK;
-    uint64_t           *hash = memory_new(mem, n, sizeof *hash);
+    const ne_allocator *mem   = &context->memory;
+    const size_t        n     = x->rows;
+    ne_status           st    = NE_OK;
+    uint64_t           *hash  = memory_new(mem, n, sizeof *hash);
     int32_t            *table = NULL, *group = memory_new(mem, n, sizeof *group);
     size_t              slots = 2;
 
@@ -99,9 +100,12 @@ ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct
     table       = memory_new(mem, slots, sizeof *table);
     *made       = (knn_distinct){.rows = n, .count = n};
     made->first = memory_new(mem, n, sizeof *made->first);
-    if (!hash || !table || !group || !made->first) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!hash || !table || !group || !made->first) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
 
-#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)n * (double)x->cols))
+#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)n *(double)x->cols))
     for (size_t i = 0; i < n; i++) hash[i] = hash_of(x, i);
 
     made->count = number_groups(x, hash, table, slots, made->first, group);
@@ -112,7 +116,10 @@ ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct
     }
     made->start  = memory_zero(mem, made->count + 1, sizeof *made->start);
     made->member = memory_new(mem, n, sizeof *made->member);
-    if (!made->start || !made->member) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!made->start || !made->member) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i < n; i++) made->start[group[i] + 1]++;
     for (size_t g = 0; g < made->count; g++) made->start[g + 1] += made->start[g];
     for (size_t i = 0; i < n; i++) made->member[made->start[group[i]]++] = (int32_t)i; /* start moves one group on, */
@@ -133,7 +140,7 @@ void knn_distinct_clear(const ne_allocator *mem, knn_distinct *with)
     *with = (knn_distinct){0};
 }
 
-/* The k nearest copies other than row, of groups in ascending distance; among those at the last distance the smallest. */
+/* The k nearest copies other than row, of groups in ascending distance; of the last distance the smallest indices. */
 static void spread_row(const knn_distinct *with, size_t row, size_t k_near, const int32_t *near_index,
                        const float *near_distance, size_t k, int32_t *index, float *distance)
 {
@@ -165,7 +172,7 @@ static void spread_row(const knn_distinct *with, size_t row, size_t k_near, cons
 void knn_distinct_spread(const ne_context *context, const knn_distinct *with, size_t k_near, const int32_t *near_index,
                          const float *near_distance, size_t k, int32_t *index, float *distance)
 {
-#pragma omp parallel for schedule(dynamic, 64) num_threads(knn_threads(context, (double)with->rows * (double)k))
+#pragma omp parallel for schedule(dynamic, 64) num_threads(knn_threads(context, (double)with->rows *(double)k))
     for (size_t g = 0; g < with->count; g++)
         for (int32_t m = with->start[g]; m < with->start[g + 1]; m++) {
             const size_t row = (size_t)with->member[m];

@@ -2,13 +2,14 @@
  *
  *     |x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 x_i . x_j
  *
- * One product of two blocks of rows serves the lists of both: row i ranks by |x_j|^2 - 2 x_i.x_j, row j by |x_i|^2 - 2 x_i.x_j.
- * So half of the n^2 d multiply-adds are spared, and the list of a row is the only thing that two blocks share: blocks meet as
- * in a round-robin tournament, where no block plays twice in a round and a round runs in parallel without locks.
+ * One product of two blocks of rows serves the lists of both: row i ranks by |x_j|^2 - 2 x_i.x_j, row j by |x_i|^2 - 2
+ * x_i.x_j. So half of the n^2 d multiply-adds are spared, and the list of a row is the only thing that two blocks
+ * share: blocks meet as in a round-robin tournament, where no block plays twice in a round and a round runs in parallel
+ * without locks.
  *
- * The products are float and cancel; so each list keeps some more than k, the metric itself measures all of those from the
- * rows as they came, and a row whose lists could have missed one (knn_rows_is_beyond) is searched again pair by pair.
- * Metrics with no product fill the block by tiles, or call by call.
+ * The products are float and cancel; so each list keeps some more than k, the metric itself measures all of those from
+ * the rows as they came, and a row whose lists could have missed one (knn_rows_is_beyond) is searched again pair by
+ * pair. Metrics with no product fill the block by tiles, or call by call.
  *
  * Memory beside the result: (k + 16 + k/8 + 64) x 8 bytes a row; where k is a quarter of the rows, none. */
 #include "cpu/knn_exact.h"
@@ -51,8 +52,9 @@ static ne_status exact_create(ne_context *context, const knn_search *search, siz
     const ne_allocator *mem       = &context->memory;
     const knn_rows     *rows      = search->rows;
     const size_t        available = rows->count - (search->skip_self ? 1 : 0);
-    const int direct = rows->space == KNN_DIRECT, tiled = direct && rows->kind != METRIC_CUSTOM && rows->x.dtype == NE_F32;
-    ne_status st = NE_OK;
+    const int           direct    = rows->space == KNN_DIRECT,
+              tiled               = direct && rows->kind != METRIC_CUSTOM && rows->x.dtype == NE_F32;
+    ne_status st                  = NE_OK;
 
     *e                  = (exact){.rows = rows, .k = search->k, .skip_self = search->skip_self, .tiled = tiled};
     e->values_are_final = direct && !(tiled && rows->kind == METRIC_MANHATTAN);
@@ -84,10 +86,11 @@ static ne_status exact_check(const exact *e)
     const size_t n     = e->rows->count;
     size_t       first = SIZE_MAX;
     for (size_t l = 0; l < e->lists.rows; l++) first = smaller(first, e->bad[l]);
-    return first == SIZE_MAX ? NE_OK
-                             : ne_fail(NE_INVALID_ARGUMENT, "metric '%s': the distance of rows %zu and %zu is not a number",
-                                       e->rows->metric->name, knn_rows_source(e->rows, first / n),
-                                       knn_rows_source(e->rows, first % n));
+    return first == SIZE_MAX
+               ? NE_OK
+               : ne_fail(NE_INVALID_ARGUMENT, "metric '%s': the distance of rows %zu and %zu is not a number",
+                         e->rows->metric->name, knn_rows_source(e->rows, first / n),
+                         knn_rows_source(e->rows, first % n));
 }
 
 /* --- Filling a slab of values: rows i0.. (or ids) against columns j0.., `count` wide. */
@@ -105,14 +108,12 @@ static void pack_tiles(const knn_rows *rows, size_t j0, size_t count, float *til
 
 static void pack_columns(const exact *e, size_t j0, size_t count, float *packed)
 {
-    if (e->tiled)
-        pack_tiles(e->rows, j0, count, packed);
-    else if (e->rows->space != KNN_DIRECT)
-        knn_rows_pack(e->rows, NULL, j0, count, packed);
+    if (e->tiled) pack_tiles(e->rows, j0, count, packed);
+    else if (e->rows->space != KNN_DIRECT) knn_rows_pack(e->rows, NULL, j0, count, packed);
 }
 
-static void fill_direct(const exact *e, const int32_t *ids, size_t i0, size_t i_count, size_t j0, size_t j_count, const float *columns,
-                        float *value)
+static void fill_direct(const exact *e, const int32_t *ids, size_t i0, size_t i_count, size_t j0, size_t j_count,
+                        const float *columns, float *value)
 {
     const knn_rows *rows = e->rows;
     for (size_t r = 0; r < i_count; r++) {
@@ -133,15 +134,14 @@ static void fill_direct(const exact *e, const int32_t *ids, size_t i0, size_t i_
     }
 }
 
-static void fill(const exact *e, const int32_t *ids, size_t i0, size_t i_count, size_t j0, size_t j_count, const float *a,
-                 const float *columns, float *value)
+static void fill(const exact *e, const int32_t *ids, size_t i0, size_t i_count, size_t j0, size_t j_count,
+                 const float *a, const float *columns, float *value)
 {
     const size_t width = e->rows->width;
-    if (e->rows->space == KNN_DIRECT)
-        fill_direct(e, ids, i0, i_count, j0, j_count, columns, value);
+    if (e->rows->space == KNN_DIRECT) fill_direct(e, ids, i0, i_count, j0, j_count, columns, value);
     else
-        blas_sgemm_nt(i_count, j_count, width, e->rows->space == KNN_INNER ? -1.0f : -2.0f, a, width, columns, width, 0, value,
-                      e->block);
+        blas_sgemm_nt(i_count, j_count, width, e->rows->space == KNN_INNER ? -1.0f : -2.0f, a, width, columns, width, 0,
+                      value, e->block);
 }
 
 /* Offer value + add of row i against columns j0.. to a list. */
@@ -186,8 +186,8 @@ static void meet(exact *e, size_t block_i, size_t block_j, int both_ways, float 
     }
 }
 
-/* Round 0: every block meets itself. In rounds 1 .. seats - 1 (seats even) block p meets block q where p + q = round modulo
- * seats - 1, and the last seat meets the one that would meet itself. */
+/* Round 0: every block meets itself. In rounds 1 .. seats - 1 (seats even) block p meets block q where p + q = round
+ * modulo seats - 1, and the last seat meets the one that would meet itself. */
 static ne_status tournament(exact *e, const progress *report)
 {
     const size_t blocks = (e->rows->count + e->block - 1) / e->block, seats = blocks + blocks % 2;
@@ -201,8 +201,7 @@ static ne_status tournament(exact *e, const progress *report)
             size_t q       = p;
             if (round > 0) {
                 const size_t modulus = seats - 1;
-                if (p == seats - 1)
-                    continue; /* met from the other side */
+                if (p == seats - 1) continue; /* met from the other side */
                 q = (round + modulus - p % modulus) % modulus;
                 if (q == p) q = seats - 1;
                 if (q < p || q >= blocks) continue;
@@ -218,7 +217,9 @@ static ne_status tournament(exact *e, const progress *report)
 
 /* --- Finishing: the metric's own distances. */
 
-enum { PIECE = 256 };
+enum {
+    PIECE = 256
+};
 
 /* The list of `slot` from all pairs of row i. */
 static void search_pairwise(exact *e, size_t slot, size_t i)
@@ -317,12 +318,13 @@ ne_status knn_exact(ne_context *context, const knn_search *search, int32_t *inde
     return st;
 }
 
-/* Columns in SEGMENTS pieces with lists of their own, list g * queries + q of segment g, so that threads have work however few
- * the queries are; then they are joined into the first. */
-static void search_segment(exact *e, const int32_t *query, size_t queries, const float *packed, size_t segment, float *scratch)
+/* Columns in SEGMENTS pieces with lists of their own, list g * queries + q of segment g, so that threads have work
+ * however few the queries are; then they are joined into the first. */
+static void search_segment(exact *e, const int32_t *query, size_t queries, const float *packed, size_t segment,
+                           float *scratch)
 {
-    const knn_rows *rows   = e->rows;
-    const size_t    blocks = (rows->count + e->block - 1) / e->block;
+    const knn_rows *rows    = e->rows;
+    const size_t    blocks  = (rows->count + e->block - 1) / e->block;
     float          *columns = scratch, *value = scratch + 2 * e->block * rows->width;
     for (size_t b = segment * blocks / SEGMENTS; b < (segment + 1) * blocks / SEGMENTS; b++) {
         const size_t j0 = b * e->block, width = smaller(e->block, rows->count - j0);
@@ -331,13 +333,14 @@ static void search_segment(exact *e, const int32_t *query, size_t queries, const
             const size_t slab = smaller(SLAB, queries - q0);
             fill(e, query + q0, 0, slab, j0, width, packed + q0 * rows->width, columns, value);
             for (size_t r = 0; r < slab; r++)
-                offer(e, segment * queries + q0 + r, (size_t)query[q0 + r], value + r * e->block, addend(e, j0), j0, width);
+                offer(e, segment * queries + q0 + r, (size_t)query[q0 + r], value + r * e->block, addend(e, j0), j0,
+                      width);
         }
     }
 }
 
-ne_status knn_exact_some(ne_context *context, const knn_search *search, const int32_t *query, size_t queries, int32_t *index,
-                         float *distance)
+ne_status knn_exact_some(ne_context *context, const knn_search *search, const int32_t *query, size_t queries,
+                         int32_t *index, float *distance)
 {
     const ne_allocator *mem    = &context->memory;
     const knn_rows     *rows   = search->rows;

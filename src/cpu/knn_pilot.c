@@ -1,8 +1,8 @@
 /* cpu/knn_pilot.c: see knn_pilot.h.
  *
- * For each sample row all sketch values are computed once. A true neighbor is found by a plan when its cell is among those that
- * are visited and fewer than `keep` of the visited rows have a smaller value: so its rank among the visited rows, for each
- * length of visit, tells the recall of every plan at once. */
+ * For each sample row all sketch values are computed once. A true neighbor is found by a plan when its cell is among
+ * those that are visited and fewer than `keep` of the visited rows have a smaller value: so its rank among the visited
+ * rows, for each length of visit, tells the recall of every plan at once. */
 #include "cpu/knn_pilot.h"
 
 #include "base/random.h"
@@ -27,9 +27,9 @@ static size_t smaller(size_t a, size_t b)
 
 ne_status knn_pilot_create(ne_context *context, const knn_search *search, uint64_t seed, knn_pilot *made)
 {
-    const ne_allocator *mem     = &context->memory;
-    const size_t        n       = search->rows->count, queries = smaller(n, QUERIES);
-    ne_status           st      = NE_OK;
+    const ne_allocator *mem = &context->memory;
+    const size_t        n = search->rows->count, queries = smaller(n, QUERIES);
+    ne_status           st = NE_OK;
 
     *made          = (knn_pilot){.queries = queries, .k = search->k};
     made->query    = memory_new(mem, queries, sizeof *made->query);
@@ -39,7 +39,7 @@ ne_status knn_pilot_create(ne_context *context, const knn_search *search, uint64
     for (size_t q = 0; q < queries; q++) { /* one of each stretch of rows */
         const random_block draw = random_draw(seed, STREAM_KNN, 2, q, 0);
         const size_t       from = q * n / queries, to = (q + 1) * n / queries;
-        made->query[q]          = (int32_t)(from + random_below(draw.word[0], draw.word[1], to - from));
+        made->query[q] = (int32_t)(from + random_below(draw.word[0], draw.word[1], to - from));
     }
     st = knn_exact_some(context, search, made->query, queries, made->index, made->distance);
     return st;
@@ -78,20 +78,18 @@ double knn_pilot_exact_cost(const knn_search *search)
     const double    n     = (double)rows->count;
     const int       tiled = rows->kind != METRIC_CUSTOM && rows->x.dtype == NE_F32;
     double          pair;
-    if (rows->space != KNN_DIRECT)
-        pair = product_cost(rows->width) / 2 + 0.35;
-    else
-        pair = tiled ? 0.5 + 0.06 * (double)rows->width : measure_cost(rows);
+    if (rows->space != KNN_DIRECT) pair = product_cost(rows->width) / 2 + 0.35;
+    else pair = tiled ? 0.5 + 0.06 * (double)rows->width : measure_cost(rows);
     return n * pair + 1.2 * (double)search->k * measure_cost(rows);
 }
 
 /* --- Ranks. */
 
 typedef struct ranking {
-    size_t   levels, level[LEVELS]; /* rows visited at least */
-    int32_t *position;              /* of each row id, in cell order */
-    float   *value;                 /* BATCH x n: by position */
-    uint32_t *rank;                 /* queries x levels x k: UINT32_MAX where the neighbor's cell is not visited */
+    size_t    levels, level[LEVELS]; /* rows visited at least */
+    int32_t  *position;              /* of each row id, in cell order */
+    float    *value;                 /* BATCH x n: by position */
+    uint32_t *rank;                  /* queries x levels x k: UINT32_MAX where the neighbor's cell is not visited */
 } ranking;
 
 /* value[q * n + position] of BATCH rows, all positions. spare: per thread, a value of each row of some panels. */
@@ -102,20 +100,22 @@ static void values_of(const ne_context *context, const knn_sketch *sketch, const
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
     for (size_t p = 0; p < n; p += STRETCH) {
         const size_t count = smaller(STRETCH, n - p), panels = (count + SKETCH_PANEL - 1) / SKETCH_PANEL;
-        float       *mine  = spare + (size_t)omp_get_thread_num() * 4 * STRETCH;
+        float       *mine = spare + (size_t)omp_get_thread_num() * 4 * STRETCH;
         for (size_t q = 0; q < BATCH; q += 4) {
             const float *const four[4] = {row + q * w, row + (q + 1) * w, row + (q + 2) * w, row + (q + 3) * w};
             knn_sketch_products(sketch->panel + p * w, panels, w, four, mine, STRETCH);
             for (size_t a = 0; a < 4; a++)
-                for (size_t l = 0; l < count; l++) value[(q + a) * n + p + l] = mine[a * STRETCH + l] + cells->square[p + l];
+                for (size_t l = 0; l < count; l++)
+                    value[(q + a) * n + p + l] = mine[a * STRETCH + l] + cells->square[p + l];
         }
     }
 }
 
 /* Ranks of the k true neighbors of one query, which visits `visits` cells at most. key: k entries; below: 2 k + 1; both
  * scratch. */
-static void rank_neighbors(const knn_cells *cells, const ranking *r, const uint32_t *visit, size_t visits, const float *value,
-                           const int32_t *near, size_t k, uint64_t *key, uint32_t *below, uint32_t *rank)
+static void rank_neighbors(const knn_cells *cells, const ranking *r, const uint32_t *visit, size_t visits,
+                           const float *value, const int32_t *near, size_t k, uint64_t *key, uint32_t *below,
+                           uint32_t *rank)
 {
     uint32_t *seen = below + k + 1;
     size_t    rows = 0, level = 0;
@@ -132,10 +132,8 @@ static void rank_neighbors(const knn_cells *cells, const ranking *r, const uint3
             size_t         low = 0, high = k; /* the first neighbor that is not before this row */
             while (low < high) {
                 const size_t middle = (low + high) / 2;
-                if (key[middle] < me)
-                    low = middle + 1;
-                else
-                    high = middle;
+                if (key[middle] < me) low = middle + 1;
+                else high = middle;
             }
             below[low]++; /* a neighbor counts itself: ranks start from 1 */
         }
@@ -154,10 +152,10 @@ static void rank_neighbors(const knn_cells *cells, const ranking *r, const uint3
 
 /* --- The cheapest plan. */
 
-static void choose(const knn_search *search, const knn_sketch *sketch, const knn_pilot *pilot, const ranking *r, double target,
-                   knn_plan *plan)
+static void choose(const knn_search *search, const knn_sketch *sketch, const knn_pilot *pilot, const ranking *r,
+                   double target, knn_plan *plan)
 {
-    const size_t k = pilot->k, all = pilot->queries * k;
+    const size_t k = pilot->k, all  = pilot->queries * k;
     size_t       keep[KEEPS], keeps = 0;
     for (double m = (double)k + 4; keeps < KEEPS; m = fmax(m * 1.07, m + 4)) {
         keep[keeps++] = smaller((size_t)m, search->rows->count);
@@ -182,17 +180,17 @@ static void choose(const knn_search *search, const knn_sketch *sketch, const knn
     }
 }
 
-ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const knn_sketch *sketch, const knn_cells *cells,
-                         const knn_pilot *pilot, double target, knn_plan *plan)
+ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const knn_sketch *sketch,
+                         const knn_cells *cells, const knn_pilot *pilot, double target, knn_plan *plan)
 {
     const ne_allocator *mem = &context->memory;
     const size_t        n = search->rows->count, w = sketch->width, k = pilot->k;
-    ne_status           st     = NE_OK;
-    ranking             r      = {0};
-    float              *packed = memory_new(mem, BATCH, w * sizeof *packed);
-    float              *spare  = memory_new(mem, (size_t)context_threads(context), 4 * STRETCH * sizeof *spare);
-    uint64_t           *key    = memory_new(mem, BATCH, k * sizeof *key);
-    uint32_t           *below  = memory_new(mem, BATCH, (2 * k + 1) * sizeof *below);
+    ne_status           st       = NE_OK;
+    ranking             r        = {0};
+    float              *packed   = memory_new(mem, BATCH, w * sizeof *packed);
+    float              *spare    = memory_new(mem, (size_t)context_threads(context), 4 * STRETCH * sizeof *spare);
+    uint64_t           *key      = memory_new(mem, BATCH, k * sizeof *key);
+    uint32_t           *below    = memory_new(mem, BATCH, (2 * k + 1) * sizeof *below);
     float              *of_cell  = memory_new(mem, BATCH, cells->count * sizeof *of_cell);
     uint64_t           *cell_key = memory_new(mem, BATCH, cells->count * sizeof *cell_key);
     uint32_t           *visit    = memory_new(mem, BATCH, cells->count * sizeof *visit);
@@ -204,7 +202,10 @@ ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const kn
     r.position = memory_new(mem, n, sizeof *r.position);
     r.value    = memory_new(mem, n, BATCH * sizeof *r.value);
     r.rank     = memory_new(mem, pilot->queries, r.levels * k * sizeof *r.rank);
-    if (!packed || !spare || !key || !below || !of_cell || !cell_key || !visit || !r.position || !r.value || !r.rank) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!packed || !spare || !key || !below || !of_cell || !cell_key || !visit || !r.position || !r.value || !r.rank) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t p = 0; p < n; p++) r.position[cells->order[p]] = (int32_t)p;
     for (size_t q0 = 0; q0 < pilot->queries; q0 += BATCH) {
         const size_t   count = smaller(BATCH, pilot->queries - q0);
@@ -216,9 +217,10 @@ ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const kn
         knn_cells_values(cells, packed, count, w, of_cell);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
         for (size_t q = 0; q < count; q++) {
-            const size_t c = cells->count, visits = knn_cells_nearest(cells, of_cell + q * c, n, cell_key + q * c, visit + q * c);
-            rank_neighbors(cells, &r, visit + q * c, visits, r.value + q * n, pilot->index + (q0 + q) * k, k, key + q * k,
-                           below + q * (2 * k + 1), r.rank + (q0 + q) * r.levels * k);
+            const size_t c      = cells->count,
+                         visits = knn_cells_nearest(cells, of_cell + q * c, n, cell_key + q * c, visit + q * c);
+            rank_neighbors(cells, &r, visit + q * c, visits, r.value + q * n, pilot->index + (q0 + q) * k, k,
+                           key + q * k, below + q * (2 * k + 1), r.rank + (q0 + q) * r.levels * k);
         }
     }
     choose(search, sketch, pilot, &r, target, plan);

@@ -24,8 +24,8 @@ ne_status knn_pilot_create(ne_context *context, const knn_search *search, uint64
 void      knn_pilot_clear(const ne_allocator *mem, knn_pilot *pilot);
 
 /* The cheapest plan whose recall on the sample is at least target; cost is infinite where none is. */
-ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const knn_sketch *sketch, const knn_cells *cells,
-                         const knn_pilot *pilot, double target, knn_plan *plan);
+ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const knn_sketch *sketch,
+                         const knn_cells *cells, const knn_pilot *pilot, double target, knn_plan *plan);
 /* Share of each sample row's k results that are no farther than its k-th exact neighbor; distance is count x k. */
 double knn_pilot_recall(const knn_pilot *pilot, const float *distance);
 

@@ -8,7 +8,9 @@
 #include <math.h>
 #include <omp.h>
 
-enum { BLOCK = 256 }; /* rows per partial sum; another value: other last bits */
+enum {
+    BLOCK = 256
+}; /* rows per partial sum; another value: other last bits */
 
 /* --- Column statistics: sums, and the range of each column. */
 
@@ -55,8 +57,11 @@ static ne_status column_means(ne_context *context, knn_rows *rows, double *large
     const double        weight = 1 / (double)rows->count; /* before the sum, which could overflow */
     double             *part   = memory_zero(mem, blocks, 3 * d * sizeof *part);
 
-    if (!part) { st = NE_OUT_OF_MEMORY; goto done; }
-#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count * (double)rows->x.cols))
+    if (!part) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
+#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count *(double)rows->x.cols))
     for (size_t b = 0; b < blocks; b++) {
         double      *sum = part + b * 3 * d, *least = sum + d, *most = least + d;
         const size_t end = (b + 1) * BLOCK < rows->count ? (b + 1) * BLOCK : rows->count;
@@ -70,10 +75,8 @@ static ne_status column_means(ne_context *context, knn_rows *rows, double *large
                 rows_add_unit_f32(row, d, rows->unit_row[2 * i], rows->unit_row[2 * i + 1], weight, sum);
             else if (rows->unit)
                 rows_add_unit_f64(row, d, rows->unit_row[2 * i], rows->unit_row[2 * i + 1], weight, sum);
-            else if (rows->x.dtype == NE_F32)
-                rows_add_f32(row, d, weight, sum, least, most);
-            else
-                rows_add_f64(row, d, weight, sum, least, most);
+            else if (rows->x.dtype == NE_F32) rows_add_f32(row, d, weight, sum, least, most);
+            else rows_add_f64(row, d, weight, sum, least, most);
         }
     }
     *largest = 0;
@@ -113,14 +116,14 @@ NE_CLONES static void rows_pack_f64(const double *restrict row, const double *re
     for (size_t j = 0; j < d; j++) packed[j] = (float)((row[j] - mean[j]) * scale);
 }
 
-NE_CLONES static void rows_pack_unit_f32(const float *restrict row, const double *restrict mean, double shift, double scale,
-                                         size_t d, float *restrict packed)
+NE_CLONES static void rows_pack_unit_f32(const float *restrict row, const double *restrict mean, double shift,
+                                         double scale, size_t d, float *restrict packed)
 {
     for (size_t j = 0; j < d; j++) packed[j] = (float)(((double)row[j] - shift) * scale - mean[j]);
 }
 
-NE_CLONES static void rows_pack_unit_f64(const double *restrict row, const double *restrict mean, double shift, double scale,
-                                         size_t d, float *restrict packed)
+NE_CLONES static void rows_pack_unit_f64(const double *restrict row, const double *restrict mean, double shift,
+                                         double scale, size_t d, float *restrict packed)
 {
     for (size_t j = 0; j < d; j++) packed[j] = (float)((row[j] - shift) * scale - mean[j]);
 }
@@ -133,10 +136,8 @@ void knn_rows_pack(const knn_rows *rows, const int32_t *ids, size_t first, size_
         const void  *row = knn_rows_at(rows, id);
         if (rows->unit) {
             const double shift = rows->unit_row[2 * id], scale = rows->unit_row[2 * id + 1];
-            if (rows->x.dtype == NE_F32)
-                rows_pack_unit_f32(row, rows->mean, shift, scale, d, packed);
-            else
-                rows_pack_unit_f64(row, rows->mean, shift, scale, d, packed);
+            if (rows->x.dtype == NE_F32) rows_pack_unit_f32(row, rows->mean, shift, scale, d, packed);
+            else rows_pack_unit_f64(row, rows->mean, shift, scale, d, packed);
             if (rows->width > d) packed[d] = scale > 0 ? 0.0f : 1.0f;
         } else if (rows->x.dtype == NE_F32 && rows->mean_f32) {
             rows_pack_f32(row, rows->mean_f32, (float)rows->scale, d, packed);
@@ -150,7 +151,9 @@ void knn_rows_pack(const knn_rows *rows, const int32_t *ids, size_t first, size_
 
 NE_CLONES static void rows_square_sums(const float *restrict packed, size_t count, size_t width, float *restrict square)
 {
-    enum { LANES = 16 };
+    enum {
+        LANES = 16
+    };
     for (size_t r = 0; r < count; r++, packed += width) {
         double       s[LANES] = {0};
         const size_t whole    = width / LANES * LANES;
@@ -173,13 +176,11 @@ static ne_status unit_rows(ne_context *context, knn_rows *rows)
 
     rows->unit_row = memory_new(&context->memory, rows->count, 2 * sizeof *rows->unit_row);
     if (!rows->unit_row) return NE_OUT_OF_MEMORY;
-#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count * (double)rows->x.cols))
+#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count *(double)rows->x.cols))
     for (size_t i = 0; i < rows->count; i++) {
         double *shift = rows->unit_row + 2 * i;
-        if (rows->x.dtype == NE_F32)
-            metric_unit_f32(knn_rows_at(rows, i), d, centred, shift, shift + 1);
-        else
-            metric_unit_f64(knn_rows_at(rows, i), d, centred, shift, shift + 1);
+        if (rows->x.dtype == NE_F32) metric_unit_f32(knn_rows_at(rows, i), d, centred, shift, shift + 1);
+        else metric_unit_f64(knn_rows_at(rows, i), d, centred, shift, shift + 1);
     }
     for (size_t i = 0; i < rows->count; i++) zeros |= rows->unit_row[2 * i + 1] == 0;
     rows->width = d + (zeros ? 1 : 0);
@@ -189,14 +190,19 @@ static ne_status unit_rows(ne_context *context, knn_rows *rows)
 static ne_status squares(ne_context *context, knn_rows *rows)
 {
     const size_t        threads = (size_t)context_threads(context), blocks = (rows->count + BLOCK - 1) / BLOCK;
-    const ne_allocator *mem     = &context->memory;
-    enum { PIECE = 16 };
+    const ne_allocator *mem = &context->memory;
+    enum {
+        PIECE = 16
+    };
     float    *packed = memory_new(mem, threads * PIECE, rows->width * sizeof *packed);
     ne_status st     = NE_OK;
 
     rows->square = memory_new(mem, rows->count, sizeof *rows->square);
-    if (!packed || !rows->square) { st = NE_OUT_OF_MEMORY; goto done; }
-#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count * (double)rows->x.cols))
+    if (!packed || !rows->square) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
+#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count *(double)rows->x.cols))
     for (size_t b = 0; b < blocks; b++) {
         const size_t end  = (b + 1) * BLOCK < rows->count ? (b + 1) * BLOCK : rows->count;
         float       *mine = packed + (size_t)omp_get_thread_num() * PIECE * rows->width;
@@ -240,13 +246,19 @@ ne_status knn_rows_create(ne_context *context, const ne_dense *x, const ne_metri
     made->count = made->distinct.count;
     if (made->unit && (st = unit_rows(context, made)) != NE_OK) goto done;
     made->mean = memory_zero(mem, made->width, sizeof *made->mean);
-    if (!made->mean) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!made->mean) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     if ((st = column_means(context, made, &largest)) != NE_OK) goto done;
     if (!made->unit && largest > 0) made->scale = ldexp(1, -(int)fmin(fmax(ceil(log2(largest)), -1000), 1000));
     /* Floats do for the mean and the scale wherever neither is lost in them. */
     if (made->x.dtype == NE_F32 && !made->unit && made->scale > 1e-30 && made->scale < 1e30) {
         made->mean_f32 = memory_new(mem, made->width, sizeof *made->mean_f32);
-        if (!made->mean_f32) { st = NE_OUT_OF_MEMORY; goto done; }
+        if (!made->mean_f32) {
+            st = NE_OUT_OF_MEMORY;
+            goto done;
+        }
         for (size_t j = 0; j < made->width; j++) made->mean_f32[j] = (float)made->mean[j];
     }
     if ((st = squares(context, made)) != NE_OK) goto done;
@@ -277,7 +289,7 @@ static double one_distance(const knn_rows *rows, const void *a, const void *b)
 {
     const ne_metric_ops *m = rows->metric;
     return rows->x.dtype == NE_F32 ? m->distance_f32(a, b, rows->x.cols, m->user)
-                                    : m->distance_f64(a, b, rows->x.cols, m->user);
+                                   : m->distance_f64(a, b, rows->x.cols, m->user);
 }
 
 void knn_rows_distances(const knn_rows *rows, size_t i, const uint32_t *ids, size_t count, float *distance)
@@ -291,10 +303,8 @@ void knn_rows_distances(const knn_rows *rows, size_t i, const uint32_t *ids, siz
             for (size_t l = 0; l < 4; l++) other[l] = knn_rows_at(rows, ids[a + (l < left ? l : 0)]);
             metric_squares_of_four(row, other, rows->x.cols, square);
             for (size_t l = 0; l < 4 && l < left; l++) {
-                if (!metric_square_is_safe(square[l]))
-                    distance[a + l] = as_float(one_distance(rows, row, other[l]));
-                else
-                    distance[a + l] = rows->kind == METRIC_EUCLIDEAN ? sqrtf(square[l]) : square[l];
+                if (!metric_square_is_safe(square[l])) distance[a + l] = as_float(one_distance(rows, row, other[l]));
+                else distance[a + l] = rows->kind == METRIC_EUCLIDEAN ? sqrtf(square[l]) : square[l];
             }
         }
     } else {
@@ -302,22 +312,22 @@ void knn_rows_distances(const knn_rows *rows, size_t i, const uint32_t *ids, siz
     }
 }
 
-/* Let r = |packed_i|, D the packed length of `distance`, u = 2^-24, w = width. A float product of w terms is off by at most
- * w u |x| |y|, and by less than 8 sqrt(w) u |x| |y| but for a chance below 1e-13 (Higham & Mary, SIAM J. Sci. Comput. 41,
- * 2019). If a row at length d < D had the approximate value, its norm would be at most r + d; its square, the product, their
- * rounding and that of packing then add up to less than 4 g (r + D)^2 with g = (min(w, 8 sqrt(w)) + 8) u. */
+/* Let r = |packed_i|, D the packed length of `distance`, u = 2^-24, w = width. A float product of w terms is off by at
+ * most w u |x| |y|, and by less than 8 sqrt(w) u |x| |y| but for a chance below 1e-13 (Higham & Mary, SIAM J. Sci.
+ * Comput. 41, 2019). If a row at length d < D had the approximate value, its norm would be at most r + d; its square,
+ * the product, their rounding and that of packing then add up to less than 4 g (r + D)^2 with g = (min(w, 8 sqrt(w)) +
+ * 8) u. */
 int knn_rows_is_beyond(const knn_rows *rows, size_t i, float limit, float distance)
 {
     const double unit = 0x1p-24, w = (double)rows->width, r2 = (double)rows->square[i], r = sqrt(r2);
-    const double g    = (fmin(w, 8 * sqrt(w)) + 8) * unit;
+    const double g      = (fmin(w, 8 * sqrt(w)) + 8) * unit;
     double       square = (double)distance;
     if (rows->space == KNN_INNER)
-        return (double)limit >= (square + 2 * unit * fabs(square)) * rows->scale * rows->scale + 2 * g * r * rows->longest;
-    if (rows->unit)
-        square *= 2;
-    else if (rows->kind == METRIC_EUCLIDEAN)
-        square = square * rows->scale * square * rows->scale;
-    else
-        square = square * rows->scale * rows->scale;
-    return (double)limit + r2 >= square * (1 + 8 * unit) + 4 * g * (r + sqrt(square)) * (r + sqrt(square)) + w * 0x1p-140;
+        return (double)limit >=
+               (square + 2 * unit * fabs(square)) * rows->scale * rows->scale + 2 * g * r * rows->longest;
+    if (rows->unit) square *= 2;
+    else if (rows->kind == METRIC_EUCLIDEAN) square = square * rows->scale * square * rows->scale;
+    else square = square * rows->scale * rows->scale;
+    return (double)limit + r2 >=
+           square * (1 + 8 * unit) + 4 * g * (r + sqrt(square)) * (r + sqrt(square)) + w * 0x1p-140;
 }

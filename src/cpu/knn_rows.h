@@ -1,11 +1,11 @@
 /* cpu/knn_rows.h: the rows of a k-NN search, as the engines see them: distinct, and packed for products.
  *
  * In the euclidean space the packed row is
- *     sqeuclidean, euclidean   (x - mean) 2^e: centred, so that products of offset data cancel less, and scaled into (-1, 1]
- *     cosine, correlation      x / |x| (x less its own mean first) - mean of these; a zero row is a unit row in a further
- *                              column, at distance sqrt(2) from all others
- * and |packed_i - packed_j|^2 grows with the metric. In the inner space it is x 2^e, and -packed_i . packed_j grows with it.
- * Rows are packed in pieces when they are needed: a search holds no second copy of the data. */
+ *     sqeuclidean, euclidean   (x - mean) 2^e: centred, so that products of offset data cancel less, and at most 1
+ *     cosine, correlation      x / |x| (x less its own mean first) - mean of these; a zero row is a unit row in a
+ *                              further column, at distance sqrt(2) from all others
+ * and |packed_i - packed_j|^2 grows with the metric. In the inner space it is x 2^e, and -packed_i . packed_j grows
+ * with it. Rows are packed in pieces when they are needed: a search holds no second copy of the data. */
 #ifndef NE_CPU_KNN_ROWS_H
 #define NE_CPU_KNN_ROWS_H
 
@@ -25,10 +25,10 @@ typedef struct knn_rows {
     metric_kind          kind;
     knn_space            space;
     knn_distinct         distinct;
-    size_t               count;   /* of distinct rows: ids below are in [0, count) */
-    size_t               width;   /* columns of a packed row */
-    int                  unit;    /* cosine and correlation */
-    double               scale;   /* a power of two */
+    size_t               count;    /* of distinct rows: ids below are in [0, count) */
+    size_t               width;    /* columns of a packed row */
+    int                  unit;     /* cosine and correlation */
+    double               scale;    /* a power of two */
     float               *mean_f32; /* width: in units of x where not unit, else of the packed row; */
     double              *mean;
     double              *unit_row; /* shift and scale of each distinct row where unit; else NULL */
@@ -44,11 +44,12 @@ void      knn_rows_clear(const ne_allocator *mem, knn_rows *rows);
 /* The packed rows first .. first + count - 1, or ids[0 .. count - 1] where ids is given, width floats each. */
 void knn_rows_pack(const knn_rows *rows, const int32_t *ids, size_t first, size_t count, float *packed);
 
-/* The metric's distances of row i to the rows ids[0 .. count - 1], as floats: too large ones become FLT_MAX. NaN: as it is.*/
+/* The metric's distances of row i to the rows ids[0 .. count - 1], as floats: too large ones become FLT_MAX. NaN: as it
+ * is. */
 void knn_rows_distances(const knn_rows *rows, size_t i, const uint32_t *ids, size_t count, float *distance);
 
-/* Whether every row whose approximate value (packed square - 2 product, or -product) is at least `limit` is surely farther
- * from row i than `distance`, given the rounding of float products. */
+/* Whether every row whose approximate value (packed square - 2 product, or -product) is at least `limit` is surely
+ * farther from row i than `distance`, given the rounding of float products. */
 int knn_rows_is_beyond(const knn_rows *rows, size_t i, float limit, float distance);
 
 static inline size_t knn_rows_source(const knn_rows *rows, size_t id)

@@ -1,8 +1,8 @@
 /* cpu/knn_sketch.c: see knn_sketch.h.
  *
- * The basis need not be exact, only orthonormal and nearly the best: subspace iteration on a sample X (s x d, kept as its
- * transpose) from random directions, Q <- orth(X^T X Q) (Halko, Martinsson & Tropp 2011, section 4.5), then the principal
- * directions within that space. Panels of constant size are the unit of work, each a product of its own. */
+ * The basis need not be exact, only orthonormal and nearly the best: subspace iteration on a sample X (s x d, kept as
+ * its transpose) from random directions, Q <- orth(X^T X Q) (Halko, Martinsson & Tropp 2011, section 4.5), then the
+ * principal directions within that space. Panels of constant size are the unit of work, each a product of its own. */
 #include "cpu/knn_sketch.h"
 
 #include "base/blas.h"
@@ -47,7 +47,7 @@ static ne_status basis_create(ne_context *context, const knn_rows *rows, uint64_
     float              *packed;
 
     b->d          = d;
-    b->samples    = smaller(rows->count, SAMPLE);
+    b->samples    = smaller(rows->count, smaller(SAMPLE, rows->count / 8 + SAMPLE / 4));
     b->directions = smaller(smaller(CANDIDATES, d), b->samples);
     packed        = memory_new(mem, b->samples, d * sizeof *packed);
     b->sample     = memory_new(mem, b->samples, d * sizeof *b->sample);
@@ -94,7 +94,8 @@ static void basis_map(const ne_context *context, basis *b)
     const size_t s = b->samples;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
     for (size_t p = 0; p < s; p += PANEL)
-        blas_sgemm_nn(b->directions, smaller(PANEL, s - p), b->d, 1, b->direction, b->d, b->sample + p, s, 0, b->image + p, s);
+        blas_sgemm_nn(b->directions, smaller(PANEL, s - p), b->d, 1, b->direction, b->d, b->sample + p, s, 0,
+                      b->image + p, s);
 }
 
 /* direction = orth(image X) */
@@ -119,11 +120,14 @@ static ne_status basis_turn(ne_context *context, basis *b)
 {
     const size_t d = b->d, s = b->samples, r = b->directions;
     float       *gram, *turned, *rotation;
-    ne_status    st   = NE_OK;
+    ne_status    st = NE_OK;
 
     turned   = memory_new(&context->memory, r, d * sizeof *turned);
     rotation = memory_new(&context->memory, r, 2 * r * sizeof *rotation);
-    if (!turned || !rotation) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!turned || !rotation) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     gram = rotation + r * r;
     basis_map(context, b);
     blas_sgemm_nt(r, r, s, 1, b->image, s, b->image, s, 0, gram, r);
@@ -138,8 +142,8 @@ done:
     return st;
 }
 
-/* How many of the directions keep enough of the variance: one less than a multiple of 16, as the rest has a column. 0 where the
- * rows themselves would hardly be longer. */
+/* How many of the directions keep enough of the variance: one less than a multiple of 16, as the rest has a column. 0
+ * where the rows themselves would hardly be longer. */
 static size_t basis_choose(const basis *b)
 {
     double total = 0, kept = 0;
@@ -189,7 +193,10 @@ ne_status knn_sketch_create(ne_context *context, const knn_rows *rows, uint64_t 
     if (made->whole) made->components = rows->width;
     made->width = made->whole ? rows->width : made->components + 1;
     made->row   = memory_new(mem, rows->count, made->width * sizeof *made->row);
-    if (!made->row) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!made->row) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     if (!made->whole) {
         st = project(context, rows, &b, made);
     } else {
@@ -212,21 +219,25 @@ void knn_sketch_clear(const ne_allocator *mem, knn_sketch *sketch)
 ne_status knn_sketch_correlate(ne_context *context, const knn_rows *rows, const int32_t *query, size_t queries,
                                const int32_t *near, size_t k, knn_sketch *sketch)
 {
-    const size_t d = rows->width, threads = (size_t)context_threads(context), width = sketch->width, c = sketch->components;
-    ne_status    st     = NE_OK;
-    float       *packed = memory_new(&context->memory, threads, 2 * d * sizeof *packed);
-    double      *part   = memory_zero(&context->memory, queries, 2 * sizeof *part);
-    double       with = 0, of = 0;
+    const size_t d = rows->width, threads = (size_t)context_threads(context), width = sketch->width,
+                 c   = sketch->components;
+    ne_status st     = NE_OK;
+    float    *packed = memory_new(&context->memory, threads, 2 * d * sizeof *packed);
+    double   *part   = memory_zero(&context->memory, queries, 2 * sizeof *part);
+    double    with = 0, of = 0;
 
-    if (!packed || !part) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!packed || !part) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
     for (size_t q = 0; q < queries; q++) {
         float       *a = packed + (size_t)omp_get_thread_num() * 2 * d, *b = a + d;
         const float *p = sketch->row + (size_t)query[q] * width;
         knn_rows_pack(rows, NULL, (size_t)query[q], 1, a);
         for (size_t l = 0; l < k; l++) {
-            const size_t j = (size_t)near[q * k + l];
-            const float *r = sketch->row + j * width;
+            const size_t j    = (size_t)near[q * k + l];
+            const float *r    = sketch->row + j * width;
             double       rest = 0, lengths = (double)p[c] * (double)r[c];
             knn_rows_pack(rows, NULL, j, 1, b);
             for (size_t t = 0; t < d; t++) rest += (double)a[t] * (double)b[t];
@@ -248,10 +259,11 @@ done:
     return st;
 }
 
-/* Eight registers of sums for eight floats each, two loads and four broadcasts a column: bound by multiply-adds. A BLAS would
- * pack both sides first, which a few dozen rows do not pay back: at 36 rows by 128 of 96 columns it takes 1.4 times as long. */
-NE_CLONES static void sketch_products(const float *restrict panel, size_t panels, size_t width, const float *const row[4],
-                                      float *restrict value, size_t stride)
+/* Eight registers of sums for eight floats each, two loads and four broadcasts a column: bound by multiply-adds. A BLAS
+ * would pack both sides first, which a few dozen rows do not pay back: at 36 rows by 128 of 96 columns it takes 1.4
+ * times as long. */
+NE_CLONES static void sketch_products(const float *restrict panel, size_t panels, size_t width,
+                                      const float *const row[4], float *restrict value, size_t stride)
 {
     const float *restrict a = row[0], *restrict b = row[1], *restrict c = row[2], *restrict d = row[3];
     for (size_t p = 0; p < panels; p++, panel += width * SKETCH_PANEL, value += SKETCH_PANEL) {
@@ -281,6 +293,7 @@ void knn_sketch_products(const float *panel, size_t panels, size_t width, const 
 
 void knn_sketch_row(const knn_sketch *sketch, size_t position, float *row)
 {
-    const float *panel = sketch->panel + position / SKETCH_PANEL * SKETCH_PANEL * sketch->width + position % SKETCH_PANEL;
+    const float *panel =
+        sketch->panel + position / SKETCH_PANEL * SKETCH_PANEL * sketch->width + position % SKETCH_PANEL;
     for (size_t j = 0; j < sketch->width; j++) row[j] = panel[j * SKETCH_PANEL];
 }

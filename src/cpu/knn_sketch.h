@@ -3,9 +3,9 @@
  *     packed row  ~  (its c first principal coordinates | the length of the rest)
  *     |x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 p_i . p_j - 2 rest_i . rest_j,   rest_i . rest_j ~ rho |rest_i| |rest_j|
  *
- * The squares are those of whole rows, so that only the product of the rests is guessed; near neighbors share some of it, and
- * rho is that share, measured on a sample (knn_sketch_correlate). The last column holds sqrt(rho) |rest|: one product does it
- * all. Short rows, and flat spectra, are their own sketch. */
+ * The squares are those of whole rows, so that only the product of the rests is guessed; near neighbors share some of
+ * it, and rho is that share, measured on a sample (knn_sketch_correlate). The last column holds sqrt(rho) |rest|: one
+ * product does it all. Short rows, and flat spectra, are their own sketch. */
 #ifndef NE_CPU_KNN_SKETCH_H
 #define NE_CPU_KNN_SKETCH_H
 
@@ -16,11 +16,13 @@ typedef struct knn_sketch {
     size_t components; /* columns before the length of the rest, in order of variance; all of them where whole */
     int    whole;      /* rows as packed, all columns */
     float *row;        /* count x width, until knn_cells_create() has put the rows into panels, */
-    float *panel;      /* SKETCH_PANEL rows each, in cell order, columns together; the last one is filled up with zeros */
+    float *panel; /* SKETCH_PANEL rows each, in cell order, columns together; the last one is filled up with zeros */
     double rho;
 } knn_sketch;
 
-enum { SKETCH_PANEL = 16 };
+enum {
+    SKETCH_PANEL = 16
+};
 
 /* errors: NE_OUT_OF_MEMORY; NE_NOT_CONVERGED, NE_INTERNAL from LAPACK. Clear a failed one too. Inside blas_enter(). */
 ne_status knn_sketch_create(ne_context *context, const knn_rows *rows, uint64_t seed, knn_sketch *made);

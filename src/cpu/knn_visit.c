@@ -1,11 +1,11 @@
 /* cpu/knn_visit.c: see knn_visit.h.
  *
- * The unit of work is a group of GROUP rows that follow each other in cell order: they visit mostly the same cells and have
- * mostly the same neighbors, and everything below rests on that:
+ * The unit of work is a group of GROUP rows that follow each other in cell order: they visit mostly the same cells and
+ * have mostly the same neighbors, and everything below rests on that:
  *   1. each row chooses its own cells; each cell has the rows of the group that chose it;
  *   2. one product a cell: the sketches of those rows with those of the cell's; each row keeps its best candidates;
- *   3. candidates are turned round: each row of the visited cells has the rows of the group that want it measured. Its data
- *      comes from memory once, the group's stay in the second-level cache.
+ *   3. candidates are turned round: each row of the visited cells has the rows of the group that want it measured. Its
+ *      data comes from memory once, the group's stay in the cache, and four are measured at a time.
  * Cost a row: plan->scan short products and plan->keep distances. */
 #include "cpu/knn_visit.h"
 
@@ -144,15 +144,16 @@ static void choose_cells(const visit *v, desk *at, size_t from, size_t rows)
 /* --- Step 2. A candidate's id is its place in the sequence of visited rows. */
 
 /* Up to four rows of the group against the positions [start, end) of a cell, whose first row has the given place. */
-static void visit_cell(visit *v, desk *at, const uint32_t *who, size_t count, size_t from, size_t start, size_t end, size_t place)
+static void visit_cell(visit *v, desk *at, const uint32_t *who, size_t count, size_t from, size_t start, size_t end,
+                       size_t place)
 {
     const size_t w = v->sketch->width;
     const float *row[4];
     for (size_t q = 0; q < 4; q++) row[q] = at->row + who[q < count ? q : 0] * w;
     for (size_t p = start; p < end;) { /* whole panels; the rows of other cells at both ends are computed in vain */
         const size_t first = p / SKETCH_PANEL * SKETCH_PANEL, last = smaller(first + STRETCH, end);
-        knn_sketch_products(v->sketch->panel + first * w, (last - first + SKETCH_PANEL - 1) / SKETCH_PANEL, w, row, at->value,
-                            STRETCH);
+        knn_sketch_products(v->sketch->panel + first * w, (last - first + SKETCH_PANEL - 1) / SKETCH_PANEL, w, row,
+                            at->value, STRETCH);
         for (size_t q = 0; q < count; q++) {
             const size_t me    = from + who[q];
             float       *value = at->value + q * STRETCH + (p - first);
@@ -168,8 +169,10 @@ static void find_candidates(visit *v, desk *at, size_t from, size_t rows)
 {
     size_t place = 0;
     for (size_t a = 0; a < at->cells; a++) {
-        const size_t    cell = at->sequence[a], start = (size_t)v->cells->start[cell], end = (size_t)v->cells->start[cell + 1];
-        const uint32_t *who  = at->by_cell + (cell ? at->by_cell_end[cell - 1] : 0), *last = at->by_cell + at->by_cell_end[cell];
+        const size_t cell = at->sequence[a], start = (size_t)v->cells->start[cell],
+                     end     = (size_t)v->cells->start[cell + 1];
+        const uint32_t *who  = at->by_cell + (cell ? at->by_cell_end[cell - 1] : 0),
+                       *last = at->by_cell + at->by_cell_end[cell];
         for (; who < last; who += 4) visit_cell(v, at, who, smaller(4, (size_t)(last - who)), from, start, end, place);
         place += end - start;
     }
@@ -188,8 +191,7 @@ static void measure_row(visit *v, desk *at, size_t from, uint32_t id, const uint
     for (size_t l = 0; l < count; l++) by[l] = (uint32_t)v->cells->order[from + wanted[l] / v->lists.room];
     if (v->search->rows->kind == METRIC_CUSTOM) /* which need not be symmetric */
         for (size_t l = 0; l < count; l++) knn_rows_distances(v->search->rows, by[l], &id, 1, &distance[l]);
-    else
-        knn_rows_distances(v->search->rows, id, by, count, distance);
+    else knn_rows_distances(v->search->rows, id, by, count, distance);
     for (size_t l = 0; l < count; l++) {
         key[wanted[l]] = top_k_key(distance[l], id);
         at->lost |= isnan(distance[l]);
@@ -223,7 +225,7 @@ static void measure(visit *v, desk *at, size_t from, size_t rows)
 static void visit_group(visit *v, desk *at, size_t from, size_t rows, int32_t *index, float *distance)
 {
     const size_t k = v->search->k;
-    
+
     top_k_reset(&v->lists, at->list0, at->list0 + GROUP);
     choose_cells(v, at, from, rows);
     find_candidates(v, at, from, rows);

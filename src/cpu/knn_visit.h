@@ -4,7 +4,7 @@
 
 #include "cpu/knn_pilot.h"
 
-/* index and distance: count x k. errors: NE_OUT_OF_MEMORY; NE_CANCELLED; NE_INVALID_ARGUMENT: a user's metric gave NaN. */
+/* index and distance: count x k. errors: NE_OUT_OF_MEMORY; NE_CANCELLED; NE_INVALID_ARGUMENT: a metric gave NaN. */
 ne_status knn_visit(ne_context *context, const knn_search *search, const knn_sketch *sketch, const knn_cells *cells,
                     const knn_plan *plan, int32_t *index, float *distance);
 

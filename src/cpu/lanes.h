@@ -1,6 +1,6 @@
 /* cpu/lanes.h: eight floats as one value, in the vector notation that gcc and clang share: one AVX register in a clone
- * that has them, two SSE or NEON ones elsewhere. Only always-inlined functions may take or return one, since the calling
- * convention for it differs between clones. */
+ * that has them, two SSE or NEON ones elsewhere. Only always-inlined functions may take or return one, since the
+ * calling convention for it differs between clones. */
 #ifndef NE_CPU_LANES_H
 #define NE_CPU_LANES_H
 

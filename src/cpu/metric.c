@@ -7,7 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 32 };
+enum {
+    LANES = 32
+};
 
 /* Shared by the metric and its tile, so that both round alike. */
 static double share_unequal(double unequal, size_t d)
@@ -20,8 +22,8 @@ static double share_unshared(double both, double either)
     return either > 0 ? 1 - both / either : 0;
 }
 
-#define REAL float
-#define NAME(x) x##_f32
+#define REAL     float
+#define NAME(x)  x##_f32
 #define SAFE_MIN 1e-28f
 #define SAFE_MAX 1e37f
 #include "cpu/metric_kernels.h"
@@ -30,8 +32,8 @@ static double share_unshared(double both, double either)
 #undef SAFE_MIN
 #undef SAFE_MAX
 
-#define REAL double
-#define NAME(x) x##_f64
+#define REAL     double
+#define NAME(x)  x##_f64
 #define SAFE_MIN 1e-290
 #define SAFE_MAX 1e305
 #include "cpu/metric_kernels.h"
@@ -40,10 +42,10 @@ static double share_unshared(double both, double either)
 #undef SAFE_MIN
 #undef SAFE_MAX
 
-#define METRIC(metric, words)                                                                                                \
-    {                                                                                                                        \
-        .struct_size = sizeof(ne_metric_ops), .name = #metric, .help = words, .distance_f32 = metric##_f32,                  \
-        .distance_f64 = metric##_f64                                                                                         \
+#define METRIC(metric, words)                                                                                          \
+    {                                                                                                                  \
+        .struct_size = sizeof(ne_metric_ops), .name = #metric, .help = words, .distance_f32 = metric##_f32,            \
+        .distance_f64 = metric##_f64                                                                                   \
     }
 static const ne_metric_ops tables[] = {
     [METRIC_SQEUCLIDEAN] = METRIC(sqeuclidean, "squared euclidean distance, sum (a - b)^2"),
@@ -71,9 +73,12 @@ metric_kind metric_kind_of(const ne_metric_ops *ops)
 }
 
 /* Four sums share the loads of the one row. 16 lanes each: eight registers of eight floats. */
-NE_CLONES static void metric_four_squares(const float *restrict row, const float *const other[4], size_t d, float square[4])
+NE_CLONES static void metric_four_squares(const float *restrict row, const float *const other[4], size_t d,
+                                          float square[4])
 {
-    enum { WIDTH = 16 };
+    enum {
+        WIDTH = 16
+    };
     const float *restrict p = other[0], *restrict q = other[1], *restrict r = other[2], *restrict s = other[3];
     float        sp[WIDTH] = {0}, sq[WIDTH] = {0}, sr[WIDTH] = {0}, ss[WIDTH] = {0};
     const size_t whole = d / WIDTH * WIDTH;
@@ -113,7 +118,8 @@ void metric_squares_of_four(const float *row, const float *const other[4], size_
 
 /* --- Tiles: 64 rows side by side, so that every lane has its own row and low dimensions fill the registers too. */
 
-NE_CLONES static void tile_manhattan(const float *restrict row, const float *restrict tile, size_t d, float *restrict out)
+NE_CLONES static void tile_manhattan(const float *restrict row, const float *restrict tile, size_t d,
+                                     float *restrict out)
 {
     float s[METRIC_TILE] = {0};
     for (size_t j = 0; j < d; j++)
@@ -124,13 +130,14 @@ NE_CLONES static void tile_manhattan(const float *restrict row, const float *res
     memcpy(out, s, sizeof s);
 }
 
-NE_CLONES static void tile_chebyshev(const float *restrict row, const float *restrict tile, size_t d, float *restrict out)
+NE_CLONES static void tile_chebyshev(const float *restrict row, const float *restrict tile, size_t d,
+                                     float *restrict out)
 {
     float s[METRIC_TILE] = {0};
     for (size_t j = 0; j < d; j++)
         for (size_t r = 0; r < METRIC_TILE; r++) {
             const float t = row[j] - tile[j * METRIC_TILE + r], u = t < 0 ? -t : t;
-            s[r]          = s[r] < u ? u : s[r];
+            s[r] = s[r] < u ? u : s[r];
         }
     memcpy(out, s, sizeof s);
 }
@@ -143,8 +150,8 @@ NE_CLONES static void tile_unequal(const float *restrict row, const float *restr
     memcpy(out, s, sizeof s);
 }
 
-NE_CLONES static void tile_either(const float *restrict row, const float *restrict tile, size_t d, float *restrict either,
-                                  float *restrict both)
+NE_CLONES static void tile_either(const float *restrict row, const float *restrict tile, size_t d,
+                                  float *restrict either, float *restrict both)
 {
     float s[METRIC_TILE] = {0}, t[METRIC_TILE] = {0};
     for (size_t j = 0; j < d; j++) {
@@ -163,15 +170,20 @@ void metric_tile_f32(metric_kind kind, const float *row, const float *tile, size
 {
     float both[METRIC_TILE];
     switch (kind) {
-    case METRIC_MANHATTAN: tile_manhattan(row, tile, d, distance); break;
-    case METRIC_CHEBYSHEV: tile_chebyshev(row, tile, d, distance); break;
+    case METRIC_MANHATTAN:
+        tile_manhattan(row, tile, d, distance);
+        break;
+    case METRIC_CHEBYSHEV:
+        tile_chebyshev(row, tile, d, distance);
+        break;
     case METRIC_HAMMING:
         tile_unequal(row, tile, d, distance);
         for (size_t r = 0; r < METRIC_TILE; r++) distance[r] = (float)share_unequal((double)distance[r], d);
         break;
     default:
         tile_either(row, tile, d, distance, both);
-        for (size_t r = 0; r < METRIC_TILE; r++) distance[r] = (float)share_unshared((double)both[r], (double)distance[r]);
+        for (size_t r = 0; r < METRIC_TILE; r++)
+            distance[r] = (float)share_unshared((double)both[r], (double)distance[r]);
         break;
     }
 }

@@ -1,7 +1,8 @@
 /* cpu/metric.h: the built-in metrics, and how the search engines recognise them.
  *
- * Each distance is computed from the rows themselves, by differences wherever there is one to take, so that near rows keep
- * a relative error of about 1e-6 in f32 wherever the data lie; sums that leave the range of their type are redone scaled.
+ * Each distance is computed from the rows themselves, by differences wherever there is one to take, so that near rows
+ * keep a relative error of about 1e-6 in f32 wherever the data lie; sums that leave the range of their type are redone
+ * scaled.
  *
  *   sqeuclidean  sum (a - b)^2              euclidean    its square root
  *   manhattan    sum |a - b|                chebyshev    max |a - b|
@@ -34,13 +35,14 @@ const ne_metric_ops *metric_builtin(size_t index);
 /* Which built-in table this is, by its address. */
 metric_kind metric_kind_of(const ne_metric_ops *ops);
 
-/* What makes a row a unit row under cosine, or correlation where centred: (a - *shift) * *scale. shift is the row's mean
- * where centred, else 0; scale is 0 for a zero row. */
+/* What makes a row a unit row under cosine, or correlation where centred: (a - *shift) * *scale. shift is the row's
+ * mean where centred, else 0; scale is 0 for a zero row. */
 void metric_unit_f32(const float *a, size_t d, int centred, double *shift, double *scale);
 void metric_unit_f64(const double *a, size_t d, int centred, double *shift, double *scale);
 
-/* Squared euclidean distances of one row to four others, as float sums, and whether each may be trusted: a sum that left
- * the range of float, or is so small that squares may have been lost, has to be had from the metric's own function. */
+/* Squared euclidean distances of one row to four others, as float sums, and whether each may be trusted: a sum that
+ * left the range of float, or is so small that squares may have been lost, has to be had from the metric's own
+ * function. */
 void metric_squares_of_four(const float *row, const float *const other[4], size_t d, float square[4]);
 
 static inline int metric_square_is_safe(float square)
@@ -50,7 +52,9 @@ static inline int metric_square_is_safe(float square)
 
 /* Distances of one row to METRIC_TILE rows, whose columns lie together: column j of row r is tile[j * METRIC_TILE + r].
  * For manhattan, chebyshev, hamming and jaccard; all but manhattan give the very numbers of the metric itself. */
-enum { METRIC_TILE = 64 };
+enum {
+    METRIC_TILE = 64
+};
 void metric_tile_f32(metric_kind kind, const float *row, const float *tile, size_t d, float distance[METRIC_TILE]);
 
 #endif

@@ -1,25 +1,26 @@
-/* cpu/metric_kernels.h: the loops of the metrics, written once and included twice by metric.c, with REAL and NAME(x) set
- * for float and for double.
+/* cpu/metric_kernels.h: the loops of the metrics, written once and included twice by metric.c, with REAL and NAME(x)
+ * set for float and for double.
  *
- * LANES partial sums stand side by side, so that one addition does not wait for the last; they are added in one fixed order,
- * by halves. The term of a column goes to the same lane whatever the vector width: only fused multiply-adds make the bits of
- * one clone differ from another's. Sums of products are taken in double, where a product of two floats is exact. */
+ * LANES partial sums stand side by side, so that one addition does not wait for the last; they are added in one fixed
+ * order, by halves. The term of a column goes to the same lane whatever the vector width: only fused multiply-adds make
+ * the bits of one clone differ from another's. Sums of products are taken in double, where a product of two floats is
+ * exact. */
 
 /* TERM sees c, the column, and l, the lane of the sums that it adds to. */
-#define OVER_COLUMNS(TERM)                                                                                                   \
-    size_t whole = d / LANES * LANES;                                                                                        \
-    for (size_t j = 0; j < whole; j += LANES)                                                                                \
-        for (size_t l = 0; l < LANES; l++) {                                                                                 \
-            const size_t c = j + l;                                                                                          \
-            TERM                                                                                                             \
-        }                                                                                                                    \
-    for (size_t l = 0; l < d - whole; l++) {                                                                                 \
-        const size_t c = whole + l;                                                                                          \
-        TERM                                                                                                                 \
+#define OVER_COLUMNS(TERM)                                                                                             \
+    size_t whole = d / LANES * LANES;                                                                                  \
+    for (size_t j = 0; j < whole; j += LANES)                                                                          \
+        for (size_t l = 0; l < LANES; l++) {                                                                           \
+            const size_t c = j + l;                                                                                    \
+            TERM                                                                                                       \
+        }                                                                                                              \
+    for (size_t l = 0; l < d - whole; l++) {                                                                           \
+        const size_t c = whole + l;                                                                                    \
+        TERM                                                                                                           \
     }
 
-#define ADD_LANES(s)                                                                                                         \
-    for (size_t half = LANES / 2; half; half /= 2)                                                                           \
+#define ADD_LANES(s)                                                                                                   \
+    for (size_t half = LANES / 2; half; half /= 2)                                                                     \
         for (size_t l = 0; l < half; l++) s[l] += s[l + half];
 
 NE_CLONES static REAL NAME(metric_sum_squares)(const REAL *restrict a, const REAL *restrict b, size_t d)
@@ -91,7 +92,7 @@ NE_CLONES static double NAME(metric_row_squares)(const REAL *restrict a, double 
     return s[0];
 }
 
-/* sum ((a - shift[0]) scale[0] - (b - shift[1]) scale[1])^2: for unit rows twice 1 - cosine, without its cancellation. */
+/* sum ((a - shift[0]) scale[0] - (b - shift[1]) scale[1])^2: for unit rows 2 (1 - cosine), without its cancellation. */
 NE_CLONES static double NAME(metric_unit_squares)(const REAL *restrict a, const REAL *restrict b, const double shift[2],
                                                   const double scale[2], size_t d)
 {
@@ -136,10 +137,8 @@ static double NAME(metric_unit_distance)(const REAL *a, const REAL *b, size_t d,
     double shift[2], scale[2], distance;
     NAME(metric_unit)(a, d, centred, &shift[0], &scale[0]);
     NAME(metric_unit)(b, d, centred, &shift[1], &scale[1]);
-    if (scale[0] > 0 && scale[1] > 0)
-        distance = 0.5 * NAME(metric_unit_squares)(a, b, shift, scale, d);
-    else
-        distance = scale[0] > 0 || scale[1] > 0 ? 1 : 0;
+    if (scale[0] > 0 && scale[1] > 0) distance = 0.5 * NAME(metric_unit_squares)(a, b, shift, scale, d);
+    else distance = scale[0] > 0 || scale[1] > 0 ? 1 : 0;
     return distance;
 }
 

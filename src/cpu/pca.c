@@ -1,12 +1,12 @@
 /* cpu/pca.c: see pca.h. X is the data less its mean, S = X^T X.
  *
- *   min(n, d) <= DENSE   S itself, d x d, or the smaller X X^T, whose eigenvectors u give the components X^T u / |X^T u|
+ *   min(n, d) <= DENSE   S itself, d x d, or the smaller X X^T, whose eigenvectors u give components X^T u / |X^T u|
  *   else                 S only as a product with a few vectors
  *
- * The leading eigenvectors of either by subspace iteration (Halko, Martinsson & Tropp 2011, section 4.5), Q <- orth(S Q), with
- * some vectors more than wanted; each round costs r products with S. It ends when |S v - t v| is below a millionth of the gap
- * to the neighboring eigenvalues, which bounds the angle of v. Where a matrix is at hand and the gaps are too small for that,
- * LAPACK solves it whole.
+ * The leading eigenvectors of either by subspace iteration (Halko, Martinsson & Tropp 2011, section 4.5), Q <- orth(S
+ * Q), with some vectors more than wanted; each round costs r products with S. It ends when |S v - t v| is below a
+ * millionth of the gap to the neighboring eigenvalues, which bounds the angle of v. Where a matrix is at hand and the
+ * gaps are too small for that, LAPACK solves it whole.
  *
  * Cost: n d^2 / 2 multiply-adds for S; 784 columns: rounds of 1 ms, where LAPACK takes 80. */
 #include "cpu/pca.h"
@@ -28,19 +28,21 @@ enum {
 };
 
 /* A symmetric positive matrix of size n: a matrix, or a product with the data. */
-typedef struct operator {
+typedef struct operator
+{
     size_t          n;
     const double   *matrix;
     const ne_dense *x;
     const double   *mean;
-} operator;
+}
+operator;
 
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static ne_status multiply(ne_context *context, const operator *s, size_t r, const double *from, double *to)
+static ne_status multiply(ne_context *context, const operator* s, size_t r, const double *from, double *to)
 {
     if (!s->matrix) return pca_apply(context, s->x, s->mean, r, from, to);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
@@ -61,7 +63,7 @@ static ne_status orthonormalise(ne_context *context, size_t r, size_t n, double 
     return st;
 }
 
-/* How far v, of the Ritz value t[i], may be from an eigenvector: |S v - t v| over the gap to the nearest other value. */
+/* How far v, of the Ritz value t[i], may be from an eigenvector: |S v - t v| over the gap to the next value. */
 static double angle_bound(size_t n, size_t r, size_t i, const double *t, const double *v, const double *image)
 {
     double square = 0, gap = INFINITY;
@@ -71,20 +73,23 @@ static double angle_bound(size_t n, size_t r, size_t i, const double *t, const d
     return square > 0 ? sqrt(square) / gap : 0;
 }
 
-/* The first `count` eigenpairs of s: values[count], vectors count x n. *converged: 0 when the rounds ran out; the vectors then
- * span nearly the right space all the same. */
-static ne_status subspace(ne_context *context, const operator *s, size_t count, uint64_t seed, double *values, double *vectors,
-                          int *converged)
+/* The first `count` eigenpairs of s: values[count], vectors count x n. *converged: 0 when the rounds ran out; the
+ * vectors then span nearly the right space all the same. */
+static ne_status subspace(ne_context *context, const operator* s, size_t count, uint64_t seed, double *values,
+                          double *vectors, int *converged)
 {
     const ne_allocator *mem = &context->memory;
     const size_t        n = s->n, r = smaller(count + 10 + count / 4, n);
-    ne_status           st    = NE_OK;
-    double             *q     = memory_new(mem, r, n * sizeof *q), *image = memory_new(mem, r, n * sizeof *image);
-    double             *turn  = memory_new(mem, r, n * sizeof *turn), *small = memory_new(mem, r, r * sizeof *small);
-    double             *ritz  = memory_new(mem, r, sizeof *ritz), *turning = memory_new(mem, r, r * sizeof *turning);
+    ne_status           st = NE_OK;
+    double             *q = memory_new(mem, r, n * sizeof *q), *image = memory_new(mem, r, n * sizeof *image);
+    double             *turn = memory_new(mem, r, n * sizeof *turn), *small = memory_new(mem, r, r * sizeof *small);
+    double             *ritz = memory_new(mem, r, sizeof *ritz), *turning = memory_new(mem, r, r * sizeof *turning);
 
     *converged = 0;
-    if (!q || !image || !turn || !small || !ritz || !turning) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!q || !image || !turn || !small || !ritz || !turning) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i < r; i++)
         for (size_t j = 0; j < n; j++) {
             const random_block draw = random_draw(seed, STREAM_PCA, 0, j, (uint32_t)i);
@@ -119,16 +124,16 @@ done:
 static ne_status solve(ne_context *context, size_t n, double *matrix, size_t count, uint64_t seed, double *values,
                        double *vectors)
 {
-    const operator s = {.n = n, .matrix = matrix};
-    ne_status st        = NE_OK;
-    int       converged = 0;
+    const     operator s = {.n = n, .matrix = matrix};
+    ne_status st         = NE_OK;
+    int       converged  = 0;
     if (n > SMALL && count <= FEW) st = subspace(context, &s, count, seed, values, vectors, &converged);
     if (st == NE_OK && !converged) st = blas_eigen_top(context, n, matrix, count, values, vectors);
     return st;
 }
 
-/* Rows of v, of about unit length, to unit length and right angles. A row of zeros, or one that the rows before it span, becomes
- * some unit vector at right angles to all before it: there is no variance left for it. */
+/* Rows of v, of about unit length, to unit length and right angles. A row of zeros, or one that the rows before it
+ * span, becomes some unit vector at right angles to all before it: there is no variance left for it. */
 static void complete(size_t count, size_t d, double *v)
 {
     for (size_t i = 0; i < count; i++) {
@@ -175,8 +180,8 @@ ne_status cpu_pca(ne_context *context, const pca_job *job)
     const ne_allocator *mem = &context->memory;
     const ne_dense     *x   = job->x;
     const size_t        n = x->rows, d = x->cols, count = job->count;
-    ne_status           st       = NE_OK;
-    double             *matrix   = NULL, *left = NULL;
+    ne_status           st     = NE_OK;
+    double             *matrix = NULL, *left = NULL;
     int                 converged = 1;
 
     if (count < 1 || count > smaller(n, d))
@@ -186,13 +191,19 @@ ne_status cpu_pca(ne_context *context, const pca_job *job)
     if ((st = pca_means(context, x, job->mean)) != NE_OK) goto done;
     if (d <= DENSE && d <= n) {
         matrix = memory_new(mem, d, d * sizeof *matrix);
-        if (!matrix) { st = NE_OUT_OF_MEMORY; goto done; }
+        if (!matrix) {
+            st = NE_OUT_OF_MEMORY;
+            goto done;
+        }
         if ((st = pca_covariance(context, x, job->mean, matrix)) != NE_OK) goto done;
         if ((st = solve(context, d, matrix, count, job->seed, job->variance, job->components)) != NE_OK) goto done;
     } else if (n <= DENSE) {
         matrix = memory_new(mem, n, n * sizeof *matrix);
         left   = memory_new(mem, count, n * sizeof *left);
-        if (!matrix || !left) { st = NE_OUT_OF_MEMORY; goto done; }
+        if (!matrix || !left) {
+            st = NE_OUT_OF_MEMORY;
+            goto done;
+        }
         if ((st = pca_gram(context, x, job->mean, matrix)) != NE_OK) goto done;
         if ((st = solve(context, n, matrix, count, job->seed, job->variance, left)) != NE_OK) goto done;
         if ((st = pca_combine(context, x, job->mean, count, left, job->components)) != NE_OK) goto done;
@@ -202,7 +213,8 @@ ne_status cpu_pca(ne_context *context, const pca_job *job)
         }
     } else {
         const operator s = {.n = d, .x = x, .mean = job->mean};
-        if ((st = subspace(context, &s, count, job->seed, job->variance, job->components, &converged)) != NE_OK) goto done;
+        if ((st = subspace(context, &s, count, job->seed, job->variance, job->components, &converged)) != NE_OK)
+            goto done;
         if (!converged) context_log(context, NE_LOG_INFO, "pca: the last components are close to others in variance");
     }
     complete(count, d, job->components);

@@ -1,5 +1,5 @@
-/* cpu/pca_matrix.c: see pca_matrix.h. The unit of work is a tile or a segment of constant size; what several add to is added
- * in order. */
+/* cpu/pca_matrix.c: see pca_matrix.h. The unit of work is a tile or a segment of constant size; what several add to is
+ * added in order. */
 #include "cpu/pca_matrix.h"
 
 #include "base/blas.h"
@@ -10,10 +10,10 @@
 #include <string.h>
 
 enum {
-    BLOCK    = 256, /* rows of a partial sum: of means, and of float products */
+    BLOCK    = 256,  /* rows of a partial sum: of means, and of float products */
     STRIPE   = 4096, /* rows of X that are transposed at a time */
-    TILE     = 96,  /* of the square matrices */
-    SEGMENTS = 32   /* of the rows, each with a sum of its own */
+    TILE     = 96,   /* of the square matrices */
+    SEGMENTS = 32    /* of the rows, each with a sum of its own */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -31,12 +31,14 @@ NE_CLONES static void pca_add_f64(const double *restrict row, size_t d, double w
     for (size_t j = 0; j < d; j++) sum[j] += row[j] * weight;
 }
 
-NE_CLONES static void pca_centre_f32(const float *restrict row, const double *restrict mean, size_t d, double *restrict to)
+NE_CLONES static void pca_centre_f32(const float *restrict row, const double *restrict mean, size_t d,
+                                     double *restrict to)
 {
     for (size_t j = 0; j < d; j++) to[j] = (double)row[j] - mean[j];
 }
 
-NE_CLONES static void pca_centre_f64(const double *restrict row, const double *restrict mean, size_t d, double *restrict to)
+NE_CLONES static void pca_centre_f64(const double *restrict row, const double *restrict mean, size_t d,
+                                     double *restrict to)
 {
     for (size_t j = 0; j < d; j++) to[j] = row[j] - mean[j];
 }
@@ -44,10 +46,8 @@ NE_CLONES static void pca_centre_f64(const double *restrict row, const double *r
 static void centre(const ne_dense *x, const double *mean, size_t i, double *to)
 {
     const size_t at = i * view_stride(x);
-    if (x->dtype == NE_F32)
-        pca_centre_f32((const float *)x->data + at, mean, x->cols, to);
-    else
-        pca_centre_f64((const double *)x->data + at, mean, x->cols, to);
+    if (x->dtype == NE_F32) pca_centre_f32((const float *)x->data + at, mean, x->cols, to);
+    else pca_centre_f64((const double *)x->data + at, mean, x->cols, to);
 }
 
 ne_status pca_means(ne_context *context, const ne_dense *x, double *mean)
@@ -58,14 +58,15 @@ ne_status pca_means(ne_context *context, const ne_dense *x, double *mean)
     const double        weight = x->dtype == NE_F32 ? 1 : 1 / (double)x->rows; /* doubles could overflow the sum */
     double             *part   = memory_zero(mem, blocks, d * sizeof *part);
 
-    if (!part) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!part) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
     for (size_t b = 0; b < blocks; b++)
         for (size_t i = b * BLOCK; i < smaller((b + 1) * BLOCK, x->rows); i++) {
-            if (x->dtype == NE_F32)
-                pca_add_f32((const float *)x->data + i * stride, d, part + b * d);
-            else
-                pca_add_f64((const double *)x->data + i * stride, d, weight, part + b * d);
+            if (x->dtype == NE_F32) pca_add_f32((const float *)x->data + i * stride, d, part + b * d);
+            else pca_add_f64((const double *)x->data + i * stride, d, weight, part + b * d);
         }
     memset(mean, 0, d * sizeof *mean);
     for (size_t b = 0; b < blocks; b++)
@@ -95,15 +96,16 @@ static void mirror(double *square, size_t n)
 }
 
 /* One tile of the covariance gains the products of a stripe of `rows` columns of the transpose. */
-static void covariance_tile(const void *transpose, int is_float, size_t d, size_t rows, size_t a, size_t b, double *square)
+static void covariance_tile(const void *transpose, int is_float, size_t d, size_t rows, size_t a, size_t b,
+                            double *square)
 {
     const size_t height = smaller(TILE, d - a), width = smaller(TILE, d - b);
     if (is_float) {
         const float *t = transpose;
         float        product[TILE * TILE];
         for (size_t i = 0; i < rows; i += BLOCK) {
-            blas_sgemm_nt(height, width, smaller(BLOCK, rows - i), 1, t + a * STRIPE + i, STRIPE, t + b * STRIPE + i, STRIPE, 0,
-                          product, TILE);
+            blas_sgemm_nt(height, width, smaller(BLOCK, rows - i), 1, t + a * STRIPE + i, STRIPE, t + b * STRIPE + i,
+                          STRIPE, 0, product, TILE);
             for (size_t r = 0; r < height; r++)
                 for (size_t c = 0; c < width; c++) square[(a + r) * d + b + c] += (double)product[r * TILE + c];
         }
@@ -115,15 +117,20 @@ static void covariance_tile(const void *transpose, int is_float, size_t d, size_
 
 ne_status pca_covariance(ne_context *context, const ne_dense *x, const double *mean, double *square)
 {
-    const ne_allocator *mem      = &context->memory;
-    const size_t        d        = x->cols, side = (d + TILE - 1) / TILE, tiles = side * (side + 1) / 2;
+    const ne_allocator *mem = &context->memory;
+    const size_t        d = x->cols, side = (d + TILE - 1) / TILE, tiles = side * (side + 1) / 2;
     const int           is_float = x->dtype == NE_F32;
     ne_status           st       = NE_OK;
     void               *stripe   = memory_new(mem, d, STRIPE * (is_float ? sizeof(float) : sizeof(double)));
-    enum { STRIP = 16 }; /* rows that are transposed together: a cache line of each column */
+    enum {
+        STRIP = 16
+    }; /* rows that are transposed together: a cache line of each column */
     double *row = memory_new(mem, (size_t)context_threads(context) * STRIP, d * sizeof *row);
 
-    if (!stripe || !row) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!stripe || !row) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     memset(square, 0, d * d * sizeof *square);
     for (size_t i0 = 0; i0 < x->rows; i0 += STRIPE) {
         const size_t rows = smaller(STRIPE, x->rows - i0);
@@ -134,10 +141,8 @@ ne_status pca_covariance(ne_context *context, const ne_dense *x, const double *m
             for (size_t i = 0; i < strip; i++) centre(x, mean, i0 + s + i, mine + i * d);
             for (size_t j = 0; j < d; j++)
                 for (size_t i = 0; i < strip; i++) {
-                    if (is_float)
-                        ((float *)stripe)[j * STRIPE + s + i] = (float)mine[i * d + j];
-                    else
-                        ((double *)stripe)[j * STRIPE + s + i] = mine[i * d + j];
+                    if (is_float) ((float *)stripe)[j * STRIPE + s + i] = (float)mine[i * d + j];
+                    else ((double *)stripe)[j * STRIPE + s + i] = mine[i * d + j];
                 }
         }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
@@ -161,7 +166,10 @@ ne_status pca_gram(ne_context *context, const ne_dense *x, const double *mean, d
     ne_status           st  = NE_OK;
     double             *row = memory_new(mem, (size_t)context_threads(context) * 2 * TILE, d * sizeof *row);
 
-    if (!row) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!row) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
     for (size_t t = 0; t < tiles; t++) {
         double *left = row + (size_t)omp_get_thread_num() * 2 * TILE * d, *right = left + TILE * d;
@@ -184,17 +192,20 @@ done:
 static ne_status apply(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from,
                        int rows_are_given, double *to)
 {
-    const ne_allocator *mem  = &context->memory;
+    const ne_allocator *mem = &context->memory;
     const size_t        n = x->rows, d = x->cols, threads = (size_t)context_threads(context);
     ne_status           st   = NE_OK;
     double             *part = memory_zero(mem, SEGMENTS * r, d * sizeof *part);
     double             *row  = memory_new(mem, threads, BLOCK * (d + r) * sizeof *row);
 
-    if (!part || !row) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!part || !row) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(context))
     for (size_t s = 0; s < SEGMENTS; s++) {
         double      *mine = row + (size_t)omp_get_thread_num() * BLOCK * (d + r), *image = mine + BLOCK * d;
-        const size_t end  = (s + 1) * n / SEGMENTS;
+        const size_t end = (s + 1) * n / SEGMENTS;
         for (size_t i0 = s * n / SEGMENTS; i0 < end; i0 += BLOCK) {
             const size_t count = smaller(BLOCK, end - i0);
             for (size_t i = 0; i < count; i++) centre(x, mean, i0 + i, mine + i * d);
@@ -212,12 +223,14 @@ done:
     return st;
 }
 
-ne_status pca_apply(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from, double *to)
+ne_status pca_apply(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from,
+                    double *to)
 {
     return apply(context, x, mean, r, from, 0, to);
 }
 
-ne_status pca_combine(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from, double *to)
+ne_status pca_combine(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from,
+                      double *to)
 {
     return apply(context, x, mean, r, from, 1, to);
 }

@@ -14,8 +14,10 @@ ne_status pca_covariance(ne_context *context, const ne_dense *x, const double *m
 /* X X^T, n x n, all of it. In double. */
 ne_status pca_gram(ne_context *context, const ne_dense *x, const double *mean, double *square);
 /* to (r x d) = from X^T X, from r x d; in double, without a matrix of either size. */
-ne_status pca_apply(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from, double *to);
+ne_status pca_apply(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from,
+                    double *to);
 /* to (r x d) = from X, from r x n. */
-ne_status pca_combine(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from, double *to);
+ne_status pca_combine(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from,
+                      double *to);
 
 #endif

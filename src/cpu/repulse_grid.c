@@ -2,16 +2,17 @@
  *
  *     phi(z) = sum_j q(|z - z_j|^2)      f_i = -1/2 grad phi(z_i)      normaliser = sum_i phi(z_i) - n q(0)
  *
- * since grad q = -2 q w (z - z_j), for any kernel. So one field serves forces and normaliser: points are spread over nodes
- * by B-splines, convolved with q, and the splines differentiated where phi is read (smooth particle-mesh Ewald, Essmann et
- * al., J. Chem. Phys. 103, 1995). Spreading {1, z} and convolving with q w, as t-SNE programs do, takes c + 1 fields.
+ * since grad q = -2 q w (z - z_j), for any kernel. So one field serves forces and normaliser: points are spread over
+ * nodes by B-splines, convolved with q, and the splines differentiated where phi is read (smooth particle-mesh Ewald,
+ * Essmann et al., J. Chem. Phys. 103, 1995). Spreading {1, z} and convolving with q w, as t-SNE programs do, takes
+ * c + 1 fields.
  *
- * Spacing. The nodes are a fixed distance apart, by the accuracy asked for, so that the kernel's spectrum is made anew only
- * when the layout outgrows the grid. While all of the layout is small, the distance shrinks with it, in steps.
+ * Spacing. The nodes are a fixed distance apart, by the accuracy asked for, so that the kernel's spectrum is made anew
+ * only when the layout outgrows the grid. While all of the layout is small, the distance shrinks with it, in steps.
  *
- * Error. What is wrong with a pair depends on where in their cells the two points are, and so averages out over a cell; it
- * adds up where many points sit in one spot. The density on the nodes tells: a run estimates its error and, where that
- * is too large, does it again with nodes closer together, or gives up.
+ * Error. What is wrong with a pair depends on where in their cells the two points are, and so averages out over a cell;
+ * it adds up where many points sit in one spot. The density on the nodes tells: a run estimates its error and, where
+ * that is too large, does it again with nodes closer together, or gives up.
  *
  * Cost of a step in two dimensions: 17 ns a point, in three passes over z, and 4 to 6 ns a node. */
 #include "cpu/repulse_grid.h"
@@ -22,10 +23,10 @@
 #include <math.h>
 
 enum {
-    CELLS_LEAST  = 16,
-    MARGIN_SMALL = 9,
-    SMALL        = 64,
-    FINENESSES   = 3,
+    CELLS_LEAST  = 16, /* across a layout that is small against the kernel */
+    SMALL        = 64, /* nodes, below which a grid gets */
+    MARGIN_SMALL = 9,  /* so many more */
+    FINENESSES   = 4,
     SAMPLES      = 512
 };
 
@@ -41,12 +42,17 @@ struct repulse_grid {
     double              *sums;
 };
 
-static const double finer[FINENESSES] = {1, 0.7, 0.5};
+static const double finer[FINENESSES] = {1, 0.84, 0.7, 0.5};
+/* Of the accuracy: estimates up to here are taken, as what they are for is up to twice that; and from here down, those
+ * that a coarser grid is expected to have. */
+static const double tolerated = 0.55, promised = 0.4;
 
-/* By columns, the first for one. Spacings at which the error is 1 % for points so far apart that hardly any two share a
- * cell, with Student's kernel of nu = 1; with ten to a cell it is a third of that. */
-static const double spacing_of[GRID_AXES] = {0.35, 0.395, 0.37};
-/* The roughness of a lone point, and by how much to multiply what its ripple and the roughness of the density predict. */
+/* By columns, the first for one. Spacings at which the error is 1 % at most for points so far apart that hardly any two
+ * share a cell, with Student's kernel of nu = 1; with ten to a cell it is a third of that. In three dimensions it is the
+ * normaliser that decides: the frequencies that a grid leaves out weigh more, and near pairs miss 0.1 % of their q. */
+static const double spacing_of[GRID_AXES] = {0.35, 0.395, 0.345};
+/* The roughness of a lone point, and by how much to multiply what its ripple and the roughness of the density
+ * predict. */
 static const double lone_of[GRID_AXES] = {0.113, 0.059, 0.031}, gain_of[GRID_AXES] = {3, 4, 8};
 /* Nanoseconds on one thread of a Zen 3 processor. */
 static const double point_cost[GRID_AXES] = {10, 17, 70}, node_cost[GRID_AXES] = {40, 5.5, 16};
@@ -100,7 +106,7 @@ void repulse_grid_free(ne_context *context, repulse_grid *with)
     }
 }
 
-/* --- Shape --------------------------------------------------------------------------------------------------------- */
+/* --- Shape -------------------------------------------------------------------------------------------------------- */
 
 typedef struct shape {
     double spacing;
@@ -130,8 +136,8 @@ static extent extent_of(const box *around, size_t c)
 static double nodes_needed(double side, double spacing)
 {
     const double cells = side / spacing + SPLINE_GATHER + 0.5;
-    /* A small layout sees a kernel that has not decayed: some nodes for it to bend, and for the splines' inverse to carry
-     * that inward, where nobody feels it. */
+    /* A small layout sees a kernel that has not decayed: some nodes for it to bend, and for the splines' inverse to
+     * carry that inward, where nobody feels it. */
     return cells + MARGIN_SMALL < SMALL ? cells + MARGIN_SMALL : cells;
 }
 
@@ -178,7 +184,7 @@ static ne_status shape_set(ne_context *context, repulse_grid *with, const shape 
     return st;
 }
 
-/* --- A step -------------------------------------------------------------------------------------------------------- */
+/* --- A step ------------------------------------------------------------------------------------------------------- */
 
 static double cost(const repulse_grid *with, size_t rows, size_t size)
 {
@@ -187,11 +193,11 @@ static double cost(const repulse_grid *with, size_t rows, size_t size)
     return point_cost[with->c - 1] * points + node_cost[with->c - 1] * nodes * (1 + nodes / 3e6) + 5000;
 }
 
-double repulse_grid_cost(const repulse_grid *with, const box *around, size_t rows)
+double repulse_grid_cost(const repulse_grid *with, const box *around)
 {
     const extent of   = extent_of(around, with->c);
     const shape  made = of.longest > 0 ? shape_for(with, &of, with->fineness) : (shape){.size = 0};
-    return made.size == SIZE_MAX ? INFINITY : cost(with, rows, made.size);
+    return made.size == SIZE_MAX ? INFINITY : cost(with, with->n, made.size);
 }
 
 /* Mean square of a force, from up to SAMPLES groups of rows all over the layout. Those that are not in the job are
@@ -251,7 +257,7 @@ ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *a
         job->normaliser = (double)(job->row1 - job->row0) * (double)(with->n - 1);
         goto done;
     }
-    for (double error = INFINITY; error > 0.75 * with->accuracy; fineness++) {
+    for (double error = INFINITY; error > tolerated * with->accuracy; fineness++) {
         if (fineness == FINENESSES) {
             st = NE_UNSUPPORTED;
             goto done;
@@ -264,7 +270,9 @@ ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *a
         if (!shape_serves(with, &of, &fresh, fineness)) st = shape_set(context, with, &fresh);
         if (st != NE_OK) goto done;
         error          = run(with, &of, job);
-        with->fineness = fineness && error < 0.08 * with->accuracy ? fineness - 1 : fineness;
+        with->fineness = fineness;
+        if (fineness && error * pow(finer[fineness - 1] / finer[fineness], 5) < promised * with->accuracy)
+            with->fineness--;
     }
 done:
     return st;

@@ -1,8 +1,8 @@
 /* cpu/repulsion.c: see repulsion.h.
  *
  * The choice is by cost on one thread, from the number of points and the layout alone: more threads speed up all three
- * about as much, and the same fit has to take the same way on any machine. It stays with what it has until something else
- * is a quarter cheaper, as layouts change slowly and a grid would have to be made anew. */
+ * about as much, and the same fit has to take the same way on any machine. It stays with what it has until something
+ * else is a quarter cheaper, as layouts change slowly and a grid would have to be made anew. */
 #include "cpu/repulsion.h"
 
 #include "cpu/box.h"
@@ -12,7 +12,11 @@
 
 #include <math.h>
 
-enum { WAYS = 3, REST = 16, FEW = 128 };
+enum {
+    WAYS = 3,
+    REST = 16,
+    FEW  = 128
+};
 
 struct repulsion {
     repulsion_plan plan;
@@ -45,12 +49,10 @@ ne_status cpu_repulsion_create(ne_context *context, const repulsion_plan *plan, 
     with->kernel      = *plan->kernel;
     with->plan.kernel = &with->kernel;
     with->last        = NE_REPULSION_NONE;
-    if (plan->method == NE_REPULSION_FFT)
-        st = need_grid(context, with);
+    if (plan->method == NE_REPULSION_FFT) st = need_grid(context, with);
     else if (plan->method == NE_REPULSION_BARNES_HUT && (plan->c < 2 || plan->c > 3))
         st = ne_fail(NE_UNSUPPORTED, "repulsion: barnes_hut works for 2 or 3 components, not %zu", plan->c);
-    else if (plan->method == NE_REPULSION_BARNES_HUT)
-        st = need_tree(context, with);
+    else if (plan->method == NE_REPULSION_BARNES_HUT) st = need_tree(context, with);
     if (st != NE_OK) goto done;
     *made = with;
     with  = NULL;
@@ -73,15 +75,16 @@ ne_repulsion cpu_repulsion_last(const repulsion *with)
     return with->last;
 }
 
-/* --- The choice ---------------------------------------------------------------------------------------------------- */
+/* --- The choice --------------------------------------------------------------------------------------------------- */
 
-/* Nanoseconds by ne_repulsion, infinite for what cannot be used. */
-static void costs_set(const repulsion *with, const box *around, size_t rows, double cost[WAYS + 1])
+/* Nanoseconds by ne_repulsion for all rows, however many of them are wanted (ranks must agree on the way); infinite for
+ * what cannot be used. */
+static void costs_set(const repulsion *with, const box *around, double cost[WAYS + 1])
 {
     cost[NE_REPULSION_AUTO]       = INFINITY;
-    cost[NE_REPULSION_EXACT]      = repulse_exact_cost(&with->plan, rows, 1);
+    cost[NE_REPULSION_EXACT]      = repulse_exact_cost(&with->plan, with->plan.n, 1);
     cost[NE_REPULSION_BARNES_HUT] = repulse_tree_cost(&with->plan, box_extent(around, with->plan.c), 1);
-    cost[NE_REPULSION_FFT]        = with->grid && !with->rest ? repulse_grid_cost(with->grid, around, rows) : INFINITY;
+    cost[NE_REPULSION_FFT]        = with->grid && !with->rest ? repulse_grid_cost(with->grid, around) : INFINITY;
 }
 
 static ne_repulsion cheapest(const double cost[WAYS + 1], ne_repulsion last)
@@ -92,7 +95,7 @@ static ne_repulsion cheapest(const double cost[WAYS + 1], ne_repulsion last)
     return last != NE_REPULSION_NONE && cost[best] > 0.75 * cost[last] ? last : best;
 }
 
-/* --- A step -------------------------------------------------------------------------------------------------------- */
+/* --- A step ------------------------------------------------------------------------------------------------------- */
 
 static void fill_nan(const repulsion *with, repulsion_job *job)
 {
@@ -123,7 +126,7 @@ static ne_status run_chosen(ne_context *context, repulsion *with, const box *aro
     with->rest -= with->rest > 0;
     if (!with->grid && repulse_grid_knows(&with->plan)) st = need_grid(context, with);
     if (st != NE_OK) goto done;
-    costs_set(with, around, job->row1 - job->row0, cost);
+    costs_set(with, around, cost);
     ne_repulsion way = cheapest(cost, with->last);
     if (with->plan.method == NE_REPULSION_FFT && cost[NE_REPULSION_FFT] < INFINITY) way = NE_REPULSION_FFT;
     if (with->plan.n <= FEW) way = NE_REPULSION_EXACT; /* cheaper, and a grid is not made for a few lone points */

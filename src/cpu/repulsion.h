@@ -9,8 +9,8 @@
  * that the method works for, NE_OUT_OF_MEMORY. */
 ne_status cpu_repulsion_create(ne_context *context, const repulsion_plan *plan, repulsion **made);
 
-/* Coordinates that are not finite give NaN for every force and for the normaliser. A layout that a grid cannot take (one
- * so wide, or so clotted) goes to the tree also under NE_REPULSION_FFT, and where there is none, over all pairs.
+/* Coordinates that are not finite give NaN for every force and for the normaliser. A layout that a grid cannot take
+ * (one so wide, or so clotted) goes to the tree also under NE_REPULSION_FFT, and where there is none, over all pairs.
  * errors: NE_OUT_OF_MEMORY, after which the next call may succeed. */
 ne_status cpu_repulse(ne_context *context, repulsion *with, repulsion_job *job);
 void      cpu_repulsion_free(ne_context *context, repulsion *with);

@@ -32,12 +32,12 @@ NE_INLINE void spline_weights6(lanes s, lanes w[6])
     const lanes o1 = (v * (1.0f / 24) - 1.0f / 16) * v - 25.0f / 128;
     const lanes e2 = (v * (1.0f / 24) - 11.0f / 48) * v + 841.0f / 1920;
     const lanes o2 = (v * (-1.0f / 12) + 7.0f / 24) * v - 77.0f / 192;
-    w[0] = e0 + s * o0;
-    w[1] = e1 + s * o1;
-    w[2] = e2 + s * o2;
-    w[3] = e2 - s * o2;
-    w[4] = e1 - s * o1;
-    w[5] = e0 - s * o0;
+    w[0]           = e0 + s * o0;
+    w[1]           = e1 + s * o1;
+    w[2]           = e2 + s * o2;
+    w[3]           = e2 - s * o2;
+    w[4]           = e1 - s * o1;
+    w[5]           = e0 - s * o0;
 }
 
 /* d / ds of the above. */
@@ -50,12 +50,12 @@ NE_INLINE void spline_slopes6(lanes s, lanes w[6])
     const lanes o1 = (v * (5.0f / 24) - 3.0f / 16) * v - 25.0f / 128;
     const lanes e2 = v * (1.0f / 6) - 11.0f / 24;
     const lanes o2 = (v * (-5.0f / 12) + 7.0f / 8) * v - 77.0f / 192;
-    w[0] = s * e0 + o0;
-    w[1] = s * e1 + o1;
-    w[2] = s * e2 + o2;
-    w[3] = s * e2 - o2;
-    w[4] = s * e1 - o1;
-    w[5] = s * e0 - o0;
+    w[0]           = s * e0 + o0;
+    w[1]           = s * e1 + o1;
+    w[2]           = s * e2 + o2;
+    w[3]           = s * e2 - o2;
+    w[4]           = s * e1 - o1;
+    w[5]           = s * e0 - o0;
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* cpu/top_k.c: see top_k.h. Selection is Hoare's quickselect with the median of three as pivot; a list has some hundred
- * entries. Most offered values are above the limit, so the offers compare eight values at a time and look closer only at
- * groups with a hit. */
+ * entries. Most offered values are above the limit, so the offers compare eight values at a time and look closer only
+ * at groups with a hit. */
 #include "cpu/top_k.h"
 
 #include "base/clones.h"
@@ -16,10 +16,8 @@ ne_status top_k_create(const ne_allocator *mem, size_t rows, size_t keep, top_k 
     made->key         = memory_new(mem, rows, room * sizeof *made->key);
     made->count       = memory_new(mem, rows, sizeof *made->count);
     made->limit       = memory_new(mem, rows, sizeof *made->limit);
-    if (made->key && made->count && made->limit)
-        top_k_reset(made, 0, rows);
-    else
-        st = NE_OUT_OF_MEMORY;
+    if (made->key && made->count && made->limit) top_k_reset(made, 0, rows);
+    else st = NE_OUT_OF_MEMORY;
     return st;
 }
 
@@ -39,7 +37,9 @@ void top_k_reset(top_k *lists, size_t row0, size_t row1)
     }
 }
 
-enum { SPARE = 1024 }; /* of longer pieces the portable partition takes care */
+enum {
+    SPARE = 1024
+}; /* of longer pieces the portable partition takes care */
 
 static uint64_t middle_of(const uint64_t *key, size_t low, size_t high)
 {
@@ -47,25 +47,29 @@ static uint64_t middle_of(const uint64_t *key, size_t low, size_t high)
     return a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
 }
 
-/* Splits key[low..high], low < high, at a middle value: returns the start of the upper part, none of which is below any of the
- * lower part; both have entries, as keys differ. Every key is moved, smaller or not (Lomuto's scheme): there is no branch to
- * guess wrong, and half of the guesses would be. */
-static size_t partition(uint64_t *key, size_t low, size_t high)
+/* Every key is moved, smaller or not (Lomuto's scheme): there is no branch to guess wrong, and half of the guesses
+ * would be. */
+size_t top_k_partition_portable(uint64_t *key, size_t count, uint64_t pivot)
 {
-    const uint64_t pivot = middle_of(key, low, high);
-    size_t         store = low;
-    if (high - low < SPARE - 4 && x86_top_k_works()) {
-        uint64_t spare[SPARE];
-        store += x86_partition(key + low, high - low + 1, pivot, spare);
-    } else {
-        for (size_t i = low; i <= high; i++) {
-            const uint64_t moved = key[i];
-            key[i]               = key[store];
-            key[store]           = moved;
-            store += moved < pivot;
-        }
+    size_t store = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t moved = key[i];
+        key[i]               = key[store];
+        key[store]           = moved;
+        store += moved < pivot;
     }
     return store;
+}
+
+/* Splits key[low..high], low < high, at a middle value: returns the start of the upper part, none of which is below any
+ * of the lower part; both have entries, as keys differ. */
+static size_t partition(uint64_t *key, size_t low, size_t high)
+{
+    const size_t   count = high - low + 1;
+    const uint64_t pivot = middle_of(key, low, high);
+    uint64_t       spare[SPARE];
+    if (count + 4 <= SPARE && x86_top_k_works()) return low + x86_partition(key + low, count, pivot, spare);
+    return low + top_k_partition_portable(key + low, count, pivot);
 }
 
 static void insertion_sort(uint64_t *key, size_t low, size_t high)
@@ -84,10 +88,8 @@ void top_k_select(uint64_t *key, size_t count, size_t keep)
     while (high - low > 16) {
         const size_t middle = partition(key, low, high);
         if (keep == middle) return;
-        if (keep < middle)
-            high = middle - 1;
-        else
-            low = middle;
+        if (keep < middle) high = middle - 1;
+        else low = middle;
     }
     insertion_sort(key, low, high);
 }
@@ -124,7 +126,9 @@ void top_k_shrink(top_k *lists, size_t row)
 
 NE_CLONES static float top_k_minimum(const float *value, size_t count)
 {
-    enum { LANES = 32 };
+    enum {
+        LANES = 32
+    };
     float        least[LANES];
     const size_t whole = count / LANES * LANES;
     for (size_t l = 0; l < LANES; l++) least[l] = INFINITY;
@@ -143,9 +147,12 @@ size_t top_k_least(const float *value, size_t count)
     return at;
 }
 
-enum { GROUP = 8 };
+enum {
+    GROUP = 8
+};
 
-static void offer_row_portable(top_k *lists, size_t row, const float *value, const float *add, size_t count, uint32_t first)
+void top_k_offer_row_portable(top_k *lists, size_t row, const float *value, const float *add, size_t count,
+                              uint32_t first)
 {
     for (size_t j = 0; j < count; j += GROUP) {
         const size_t width = count - j < GROUP ? count - j : GROUP;
@@ -158,7 +165,7 @@ static void offer_row_portable(top_k *lists, size_t row, const float *value, con
     }
 }
 
-static void offer_column_portable(top_k *lists, size_t row0, const float *value, float add, size_t count, uint32_t id)
+void top_k_offer_column_portable(top_k *lists, size_t row0, const float *value, float add, size_t count, uint32_t id)
 {
     for (size_t j = 0; j < count; j++)
         if (value[j] + add <= lists->limit[row0 + j]) top_k_push(lists, row0 + j, value[j] + add, id);
@@ -166,16 +173,12 @@ static void offer_column_portable(top_k *lists, size_t row0, const float *value,
 
 void top_k_offer_row(top_k *lists, size_t row, const float *value, const float *add, size_t count, uint32_t first)
 {
-    if (x86_top_k_works())
-        x86_offer_row(lists, row, value, add, count, first);
-    else
-        offer_row_portable(lists, row, value, add, count, first);
+    if (x86_top_k_works()) x86_offer_row(lists, row, value, add, count, first);
+    else top_k_offer_row_portable(lists, row, value, add, count, first);
 }
 
 void top_k_offer_column(top_k *lists, size_t row0, const float *value, float add, size_t count, uint32_t id)
 {
-    if (x86_top_k_works())
-        x86_offer_column(lists, row0, value, add, count, id);
-    else
-        offer_column_portable(lists, row0, value, add, count, id);
+    if (x86_top_k_works()) x86_offer_column(lists, row0, value, add, count, id);
+    else top_k_offer_column_portable(lists, row0, value, add, count, id);
 }

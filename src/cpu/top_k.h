@@ -1,9 +1,10 @@
 /* cpu/top_k.h: the k smallest of a stream of (value, id), for many rows at once.
  *
- * An entry is one 64-bit integer, the value's bits above the id, so that integer order is the order of (value, id) and ties
- * go to the smaller id. A row's list takes entries up to its limit until its room is full, and then shrinks to the smallest
- * `keep`; the largest of those becomes the limit. What is kept at the end depends on the set of entries that were offered,
- * not on their order: blocks may be visited in any order, and in parallel where they touch different rows. */
+ * An entry is one 64-bit integer, the value's bits above the id, so that integer order is the order of (value, id) and
+ * ties go to the smaller id. A row's list takes entries up to its limit until its room is full, and then shrinks to the
+ * smallest `keep`; the largest of those becomes the limit. What is kept at the end depends on the set of entries that
+ * were offered, not on their order: blocks may be visited in any order, and in parallel where they touch different
+ * rows. */
 #ifndef NE_CPU_TOP_K_H
 #define NE_CPU_TOP_K_H
 
@@ -12,7 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { TOP_K_SLACK = 64 }; /* room beyond keep: a shrink costs about 1 ns an entry, and then this many are free */
+enum {
+    TOP_K_SLACK = 64
+}; /* room beyond keep: a shrink costs about 1 ns an entry, and then this many are free */
 
 typedef struct top_k {
     size_t    rows, keep, room;
@@ -38,6 +41,13 @@ void top_k_shrink(top_k *lists, size_t row);
 void top_k_sort(uint64_t *key, size_t count);
 /* The `keep` smallest of count entries come first, in no order; keep < count. */
 void top_k_select(uint64_t *key, size_t count, size_t keep);
+
+/* What the above rest on where there is no AVX2; here for the tests. A partition puts the keys below pivot first, and
+ * returns how many they are. */
+void   top_k_offer_row_portable(top_k *lists, size_t row, const float *value, const float *add, size_t count,
+                                uint32_t first);
+void   top_k_offer_column_portable(top_k *lists, size_t row0, const float *value, float add, size_t count, uint32_t id);
+size_t top_k_partition_portable(uint64_t *key, size_t count, uint64_t pivot);
 
 /* The place of the smallest of count values, the first of equal ones; count > 0. */
 size_t top_k_least(const float *value, size_t count);

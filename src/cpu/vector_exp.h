@@ -14,13 +14,13 @@
 
 NE_INLINE double vector_exp(double x)
 {
-    const double  bounded = x < -700 ? -700 : x;
-    const double  shifted = bounded * 1.4426950408889634 + 0x1.8p52; /* rounds to an integer in the low bits */
-    const double  k       = shifted - 0x1.8p52;
-    const double  r       = (bounded - k * 0x1.62e42fefa3800p-1) - k * 0x1.ef35793c76730p-45;
-    double        sum     = 1.0 / 479001600;
-    uint64_t      bits;
-    double        power;
+    const double bounded = x < -700 ? -700 : x;
+    const double shifted = bounded * 1.4426950408889634 + 0x1.8p52; /* rounds to an integer in the low bits */
+    const double k       = shifted - 0x1.8p52;
+    const double r       = (bounded - k * 0x1.62e42fefa3800p-1) - k * 0x1.ef35793c76730p-45;
+    double       sum     = 1.0 / 479001600;
+    uint64_t     bits;
+    double       power;
 
     sum = sum * r + 1.0 / 39916800;
     sum = sum * r + 1.0 / 3628800;

@@ -4,8 +4,15 @@
 
 #include "ne.h"
 
-enum { INIT_PCA = 0, INIT_RANDOM = 1, INIT_ARRAY = 2 };
-enum { SCHEDULER_NONE = 0, SCHEDULER_LINEAR = 1 };
+enum {
+    INIT_PCA    = 0,
+    INIT_RANDOM = 1,
+    INIT_ARRAY  = 2
+};
+enum {
+    SCHEDULER_NONE   = 0,
+    SCHEDULER_LINEAR = 1
+};
 
 typedef struct base_params {
     int64_t n_components, max_iter, check_interval, random_state, verbose, track_loss, reference;

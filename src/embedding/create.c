@@ -32,7 +32,10 @@ ne_status embedding_new(ne_context *context, const ne_method_ops *ops, ne_embedd
     made->options.presets      = ops->presets;
     made->options.preset_count = ops->preset_count;
     made->params.method        = memory_zero(mem, 1, ops->params_size);
-    if (!made->params.method) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!made->params.method) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     if ((st = options_add(mem, &made->options, ops->name, ops->options, ops->option_count, ops->option_size,
                           made->params.method)) != NE_OK)
         goto done;
@@ -48,10 +51,8 @@ ne_status embedding_new(ne_context *context, const ne_method_ops *ops, ne_embedd
     }
     st = options_reset(&made->options);
 done:
-    if (st == NE_OK)
-        *embedding = made;
-    else
-        embedding_free(made);
+    if (st == NE_OK) *embedding = made;
+    else embedding_free(made);
     return st;
 }
 

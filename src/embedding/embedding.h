@@ -15,23 +15,23 @@
  * that step. Offsets are multiples of 64. */
 typedef struct loop_state {
     size_t   bytes, z_at, u_at, gains_at, order_at, method_at; /* gains_at is 0 without gains */
-    int64_t  step;     /* steps taken */
-    int32_t  stopped;  /* the gradient norm was below min_grad_norm */
+    int64_t  step;                                             /* steps taken */
+    int32_t  stopped;                                          /* the gradient norm was below min_grad_norm */
     uint64_t seed;
     double   gradient_norm, rate, normaliser, loss;
 } loop_state;
 
 /* What a fit has, besides its state. */
 typedef struct fit {
-    size_t      n, c;
-    csr         p;         /* symmetric, sums to 1, rows and columns in working order */
-    double     *bandwidth; /* n, in the caller's order; NULL when the affinity was given */
-    float      *attraction, *repulsion;
-    repulsion  *repulse;
-    loop_state *state;
-    ne_problem  problem;
-    ne_csr      p_view;
-    ne_terms    terms;
+    size_t        n, c;
+    csr           p;         /* symmetric, sums to 1, rows and columns in working order */
+    double       *bandwidth; /* n, in the caller's order; NULL when the affinity was given */
+    float        *attraction, *repulsion;
+    repulsion    *repulse;
+    loop_state   *state;
+    ne_problem    problem;
+    ne_csr        p_view;
+    ne_terms      terms;
     output_kernel kernel;
     double        recall, seconds_knn, seconds_affinity, seconds_init, seconds_optimize;
     double        kl; /* NaN until asked for */

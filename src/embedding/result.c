@@ -18,10 +18,8 @@ ne_status embedding_read(const ne_embedding *e, const ne_dense *y)
     for (size_t r = 0; r < f->n; r++)
         for (size_t k = 0; k < f->c; k++) {
             const size_t at = (size_t)order[r] * stride + k;
-            if (y->dtype == NE_F32)
-                ((float *)y->data)[at] = z[r * f->c + k];
-            else
-                ((double *)y->data)[at] = (double)z[r * f->c + k];
+            if (y->dtype == NE_F32) ((float *)y->data)[at] = z[r * f->c + k];
+            else ((double *)y->data)[at] = (double)z[r * f->c + k];
         }
     return NE_OK;
 }
@@ -40,11 +38,11 @@ static ne_status exact_kl(const ne_embedding *e, double *value)
 
 ne_status result_real(const ne_embedding *e, const char *name, double *value, int *found)
 {
-    static const char *const names[] = {"n_iter", "kl", "gradient_norm", "loss", "random_state_used",
-                                        "recall_measured", "seconds", "seconds_knn", "seconds_affinity", "seconds_init",
-                                        "seconds_optimize"};
-    const fit               *f       = e->fit;
-    int                      known   = 0;
+    static const char *const names[] = {
+        "n_iter",  "kl",          "gradient_norm",    "loss",         "random_state_used", "recall_measured",
+        "seconds", "seconds_knn", "seconds_affinity", "seconds_init", "seconds_optimize"};
+    const fit *f     = e->fit;
+    int        known = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) known |= strcmp(name, names[i]) == 0;
     known |= strcmp(name, "lr") == 0 && f; /* also an option: without a fit, that is what is asked for */
     *found = known && !e->ops->fit;
@@ -53,15 +51,15 @@ ne_status result_real(const ne_embedding *e, const char *name, double *value, in
     if (strcmp(name, "kl") == 0) return exact_kl(e, value);
     *value = strcmp(name, "n_iter") == 0              ? (double)f->state->step
              : strcmp(name, "gradient_norm") == 0     ? f->state->gradient_norm
-             : strcmp(name, "loss") == 0      ? f->state->loss
+             : strcmp(name, "loss") == 0              ? f->state->loss
              : strcmp(name, "random_state_used") == 0 ? (double)f->state->seed
              : strcmp(name, "recall_measured") == 0   ? f->recall
              : strcmp(name, "seconds_knn") == 0       ? f->seconds_knn
              : strcmp(name, "seconds_affinity") == 0  ? f->seconds_affinity
              : strcmp(name, "seconds_init") == 0      ? f->seconds_init
              : strcmp(name, "seconds_optimize") == 0  ? f->seconds_optimize
-             : strcmp(name, "lr") == 0           ? f->state->rate
-                                                      : f->seconds_knn + f->seconds_affinity + f->seconds_init + f->seconds_optimize;
+             : strcmp(name, "lr") == 0                ? f->state->rate
+                                       : f->seconds_knn + f->seconds_affinity + f->seconds_init + f->seconds_optimize;
     return NE_OK;
 }
 
@@ -96,10 +94,14 @@ ne_status embedding_gradient(const ne_embedding *e, const double *y, double *gra
 
     if (!f) return ne_fail(NE_NOT_FITTED, "%s: nothing has been fitted", e->ops->name);
     if (!f->p.rows || !f->terms.affinity_out || e->ops->whole_loss || e->ops->repulsive_gradient)
-        return ne_fail(NE_UNSUPPORTED, "gradient: %s has hooks of its own in place of the stock objective", e->ops->name);
+        return ne_fail(NE_UNSUPPORTED, "gradient: %s has hooks of its own in place of the stock objective",
+                       e->ops->name);
     z = memory_new(mem, f->n * f->c, sizeof *z);
     g = memory_new(mem, f->n * f->c, sizeof *g);
-    if (!z || !g) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!z || !g) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t r = 0; r < f->n; r++)
         for (size_t k = 0; k < f->c; k++) z[r * f->c + k] = y[(size_t)state_order(f->state)[r] * f->c + k];
     st = objective_f64(e->context, f->n, f->c, &f->p_view, &f->kernel, (ne_normalisation)f->terms.normalised, z,

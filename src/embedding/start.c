@@ -46,7 +46,8 @@ static ne_status compute_distances(ne_embedding *e, fit *f, const ne_dense *x, c
     knn_report   report = {0};
     ne_status    st;
 
-    if (progress_report(&e->progress, "knn", 0, 1)) return ne_fail(NE_CANCELLED, "cancelled before the neighbor search");
+    if (progress_report(&e->progress, "knn", 0, 1))
+        return ne_fail(NE_CANCELLED, "cancelled before the neighbor search");
     st             = knn_build(e->context, &e->knn, f->problem.seed, x, k, &e->progress, to, &report);
     f->recall      = report.recall;
     f->seconds_knn = report.seconds;
@@ -58,11 +59,11 @@ static ne_status compute_distances(ne_embedding *e, fit *f, const ne_dense *x, c
 
 static ne_status compute_affinity(ne_embedding *e, fit *f, const ne_graph *graph, const ne_dense *x, csr *to)
 {
-    ne_context   *context  = e->context;
-    csr           directed = {0};
-    ne_status     st       = NE_OK;
-    double        begin;
-    const double  n = (double)f->n;
+    ne_context  *context  = e->context;
+    csr          directed = {0};
+    ne_status    st       = NE_OK;
+    double       begin;
+    const double n = (double)f->n;
 
     if (graph && graph->kind == NE_GRAPH_AFFINITY) {
         const double sum = csr_sum(&graph->matrix);
@@ -92,8 +93,8 @@ static ne_status compute_affinity(ne_embedding *e, fit *f, const ne_graph *graph
     }
     if (st == NE_OK) {
         const double sum = e->input->row_sum_is_one ? n : csr_sum(&directed);
-        st = sum > 0 ? csr_symmetrise(context, &directed, 0.5 / sum, to)
-                     : ne_fail(NE_INVALID_ARGUMENT, "%s: the affinities sum to %g", e->input->name, sum);
+        st               = sum > 0 ? csr_symmetrise(context, &directed, 0.5 / sum, to)
+                                   : ne_fail(NE_INVALID_ARGUMENT, "%s: the affinities sum to %g", e->input->name, sum);
     }
     csr_clear(&context->memory, &directed);
     f->seconds_affinity = clock_seconds() - begin;
@@ -153,16 +154,19 @@ static ne_status make_state(ne_embedding *e, fit *f)
 
 ne_status fit_sort(ne_context *context, fit *f)
 {
-    const ne_allocator *mem   = &context->memory;
-    loop_state         *s     = f->state;
+    const ne_allocator *mem = &context->memory;
+    loop_state         *s   = f->state;
     const size_t        n = f->n, c = f->c;
     int64_t            *order = memory_new(mem, n, sizeof *order), *old = memory_new(mem, n, sizeof *old);
-    float              *copy = memory_new(mem, n * c, sizeof *copy);
+    float              *copy      = memory_new(mem, n * c, sizeof *copy);
     float              *arrays[3] = {state_z(s), state_u(s), state_gains(s)};
-    csr                 p = {0};
+    csr                 p         = {0};
     ne_status           st;
 
-    if (!order || !old || !copy) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!order || !old || !copy) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     if ((st = order_morton(context, n, c, state_z(s), order)) != NE_OK) goto done;
     if (f->p.rows && (st = csr_permute(context, &f->p, order, &p)) != NE_OK) goto done;
     for (int a = 0; a < 3; a++)
@@ -189,17 +193,22 @@ done:
 
 static ne_status make_plan(ne_embedding *e, fit *f)
 {
-    const ne_method_ops *ops = e->ops;
+    const ne_method_ops *ops     = e->ops;
     ne_context          *context = e->context;
     void                *method  = state_method(f->state);
     ne_status            st      = NE_OK;
 
-    f->terms = (ne_terms){.struct_size = sizeof f->terms, .affinity_out = ops->affinity_out,
-                          .affinity_out_params = e->params.output, .normalised = NE_OVER_PAIRS,
-                          .repulsion = (int32_t)e->base.repulsion, .attract = 1, .repulse = 1};
+    f->terms = (ne_terms){.struct_size         = sizeof f->terms,
+                          .affinity_out        = ops->affinity_out,
+                          .affinity_out_params = e->params.output,
+                          .normalised          = NE_OVER_PAIRS,
+                          .repulsion           = (int32_t)e->base.repulsion,
+                          .attract             = 1,
+                          .repulse             = 1};
     if (ops->plan && (st = ops->plan(e->params.method, &f->problem, method, &f->terms)) != NE_OK) return st;
     if (f->terms.normalised == NE_OVER_ROWS && !ops->repulsive_gradient && !ops->whole_loss)
-        return ne_fail(NE_UNSUPPORTED, "%s: a repulsion normalised over rows needs a hook of the method's own", ops->name);
+        return ne_fail(NE_UNSUPPORTED, "%s: a repulsion normalised over rows needs a hook of the method's own",
+                       ops->name);
     if (f->terms.affinity_out) {
         const ne_affinity_ops *out = registry_find(REGISTRY_AFFINITY, f->terms.affinity_out);
         if (!out) return NE_UNKNOWN_NAME;
@@ -207,9 +216,12 @@ static ne_status make_plan(ne_embedding *e, fit *f)
         f->kernel = output_kernel_of(out, f->terms.affinity_out_params);
     }
     if (!ops->repulsive_gradient && !ops->whole_loss && f->terms.repulsion != NE_REPULSION_NONE) {
-        const repulsion_plan plan = {.n = f->n, .c = f->c, .kernel = &f->kernel,
-                                     .method = (ne_repulsion)f->terms.repulsion, .accuracy = e->base.repulsion_accuracy};
-        st = context->backend->repulsion_create(context, &plan, &f->repulse);
+        const repulsion_plan plan = {.n        = f->n,
+                                     .c        = f->c,
+                                     .kernel   = &f->kernel,
+                                     .method   = (ne_repulsion)f->terms.repulsion,
+                                     .accuracy = e->base.repulsion_accuracy};
+        st                        = context->backend->repulsion_create(context, &plan, &f->repulse);
     }
     return st;
 }
@@ -229,17 +241,30 @@ ne_status embedding_start(ne_embedding *e, const ne_graph *graph, const ne_dense
     f->n       = n;
     f->c       = (size_t)e->base.n_components;
     f->kl      = NAN;
-    f->problem = (ne_problem){.struct_size = sizeof f->problem, .n = n, .c = f->c, .row0 = 0, .row1 = n,
-                              .seed = pick_seed(e->base.random_state), .max_iter = e->base.max_iter,
-                              .threads = context_threads(context), .reference = e->base.reference != 0};
+    f->problem = (ne_problem){.struct_size = sizeof f->problem,
+                              .n           = n,
+                              .c           = f->c,
+                              .row0        = 0,
+                              .row1        = n,
+                              .seed        = pick_seed(e->base.random_state),
+                              .max_iter    = e->base.max_iter,
+                              .threads     = context_threads(context),
+                              .reference   = e->base.reference != 0};
     if (n > SIZE_MAX / 64 / f->c) {
-        st = ne_fail(NE_OUT_OF_MEMORY, "n_components: %zu columns of %zu rows are more than an address can reach", f->c, n);
+        st = ne_fail(NE_OUT_OF_MEMORY, "n_components: %zu columns of %zu rows are more than an address can reach", f->c,
+                     n);
         goto done;
     }
     f->attraction = memory_new(mem, n * f->c, sizeof *f->attraction);
-    if (!f->attraction) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!f->attraction) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     f->repulsion = memory_new(mem, n * f->c, sizeof *f->repulsion);
-    if (!f->repulsion) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!f->repulsion) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     if ((st = make_state(e, f)) != NE_OK) goto done;
     /* The plan first: what cannot be done is said before the long work. */
     f->problem.order = state_order(f->state);

@@ -10,7 +10,9 @@
 
 /* --- Hooks of the method, called over fixed blocks of rows from all threads -------------------------------------- */
 
-enum { HOOK_ROWS = 1024 };
+enum {
+    HOOK_ROWS = 1024
+};
 
 typedef struct hook_error {
     int64_t   block; /* the first that failed, or -1 */
@@ -42,8 +44,9 @@ static ne_status call_gradient(ne_embedding *e, const fit *f, gradient_hook hook
     const int64_t blocks = (int64_t)((f->n + HOOK_ROWS - 1) / HOOK_ROWS);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(e->context))
     for (int64_t b = 0; b < blocks; b++) {
-        const size_t from = (size_t)b * HOOK_ROWS, to = from + HOOK_ROWS < f->n ? from + HOOK_ROWS : f->n;
-        const ne_status st = hook(e->params.method, &f->problem, state_method(f->state), state_z(f->state), from, to, gradient);
+        const size_t    from = (size_t)b * HOOK_ROWS, to = from + HOOK_ROWS < f->n ? from + HOOK_ROWS : f->n;
+        const ne_status st =
+            hook(e->params.method, &f->problem, state_method(f->state), state_z(f->state), from, to, gradient);
         if (st != NE_OK) keep_first_error(&error, b, st);
     }
     return finish_hooks(&error);
@@ -66,12 +69,12 @@ static ne_status call_loss(ne_embedding *e, const fit *f, loss_hook hook, float 
     if (!partial) return NE_OUT_OF_MEMORY;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(e->context))
     for (int64_t b = 0; b < blocks; b++) {
-        const size_t from = (size_t)b * HOOK_ROWS, to = from + HOOK_ROWS < f->n ? from + HOOK_ROWS : f->n;
-        const float *z     = state_z(f->state);
-        void        *state = state_method(f->state);
-        const ne_status st = hook.whole
-                                 ? hook.whole(e->params.method, &f->problem, state, z, from, to, gradient, &partial[b])
-                                 : hook.loss(e->params.method, &f->problem, state, z, from, to, &partial[b]);
+        const size_t    from = (size_t)b * HOOK_ROWS, to = from + HOOK_ROWS < f->n ? from + HOOK_ROWS : f->n;
+        const float    *z     = state_z(f->state);
+        void           *state = state_method(f->state);
+        const ne_status st    = hook.whole
+                                    ? hook.whole(e->params.method, &f->problem, state, z, from, to, gradient, &partial[b])
+                                    : hook.loss(e->params.method, &f->problem, state, z, from, to, &partial[b]);
         if (st != NE_OK) keep_first_error(&error, b, st);
     }
     *loss = 0;
@@ -111,11 +114,17 @@ static ne_status attractive_side(ne_embedding *e, fit *f, const ne_terms *terms,
         if (st == NE_OK && want_loss && ops->attractive_loss)
             st = call_loss(e, f, (loss_hook){.loss = ops->attractive_loss}, NULL, loss);
     } else {
-        const attraction_job attract = {.n = f->n, .c = f->c, .row0 = 0, .row1 = f->n, .p = &f->p_view,
-                                        .z = state_z(f->state), .f = f->attraction,
-                                        .loss = want_loss ? loss : NULL, .kernel = &f->kernel};
-        job->attract_scale = 4 * terms->attract;
-        st                 = e->context->backend->attract(e->context, &attract);
+        const attraction_job attract = {.n      = f->n,
+                                        .c      = f->c,
+                                        .row0   = 0,
+                                        .row1   = f->n,
+                                        .p      = &f->p_view,
+                                        .z      = state_z(f->state),
+                                        .f      = f->attraction,
+                                        .loss   = want_loss ? loss : NULL,
+                                        .kernel = &f->kernel};
+        job->attract_scale           = 4 * terms->attract;
+        st                           = e->context->backend->attract(e->context, &attract);
     }
     return st;
 }
@@ -172,8 +181,14 @@ static ne_status one_step(ne_embedding *e, fit *f, const schedule_step *at, int 
     loop_state          *s     = f->state;
     const ne_method_ops *ops   = e->ops;
     ne_terms             terms = f->terms;
-    update_job           job   = {.n = f->n, .c = f->c, .gains = state_gains(s), .u = state_u(s), .z = state_z(s),
-                                  .momentum = at->momentum, .rate = at->rate, .max_step = e->base.max_step};
+    update_job           job   = {.n        = f->n,
+                                  .c        = f->c,
+                                  .gains    = state_gains(s),
+                                  .u        = state_u(s),
+                                  .z        = state_z(s),
+                                  .momentum = at->momentum,
+                                  .rate     = at->rate,
+                                  .max_step = e->base.max_step};
     ne_status            st    = NE_OK;
 
     terms.attract *= at->exaggeration;
@@ -183,8 +198,9 @@ static ne_status one_step(ne_embedding *e, fit *f, const schedule_step *at, int 
     if (st == NE_OK) st = compute_gradient(e, f, &terms, want_loss, &job);
     if (st == NE_OK) st = e->context->backend->update(e->context, &job);
     if (st == NE_OK && !job.all_finite)
-        st = ne_fail(NE_NOT_CONVERGED, "step %lld: the embedding is no longer finite; a smaller lr or max_step may help",
-                     (long long)s->step);
+        st =
+            ne_fail(NE_NOT_CONVERGED, "step %lld: the embedding is no longer finite; a smaller lr or max_step may help",
+                    (long long)s->step);
     if (st == NE_OK && ops->on_step_end)
         st = ops->on_step_end(e->params.method, &f->problem, state_method(s), s->step, state_z(s));
     s->gradient_norm = sqrt(job.gradient_square);
@@ -197,7 +213,9 @@ static ne_status one_step(ne_embedding *e, fit *f, const schedule_step *at, int 
  * that of about 20 steps of attraction, and below SMALL points all of z fits the cache anyway. */
 static int sort_is_due(const fit *f, int64_t step)
 {
-    enum { SMALL = 8192 };
+    enum {
+        SMALL = 8192
+    };
     static const int64_t due[] = {20, 50, 100, 150, 250, 500, 1000};
     int                  is    = 0;
     for (size_t i = 0; i < sizeof due / sizeof *due; i++) is |= step == due[i];
@@ -227,8 +245,8 @@ ne_status embedding_step(ne_embedding *e, size_t k)
             context_log(e->context, NE_LOG_INFO, "%s: step %lld of %lld (%s), gradient norm %.3g%s%.4f", e->ops->name,
                         (long long)s->step, (long long)b->max_iter, phase, s->gradient_norm,
                         isnan(s->loss) ? ", loss not tracked " : ", loss ", s->loss);
-        if (e->progress.report && e->progress.report(e->progress.user, phase, s->step, f->problem.max_iter, s->loss,
-                                                     s->gradient_norm))
+        if (e->progress.report &&
+            e->progress.report(e->progress.user, phase, s->step, f->problem.max_iter, s->loss, s->gradient_norm))
             st = ne_fail(NE_CANCELLED, "cancelled after step %lld", (long long)s->step);
     }
     f->seconds_optimize += clock_seconds() - begin;

@@ -180,7 +180,10 @@ ne_status csr_symmetrise(ne_context *context, csr *a, double scale, csr *to)
     if ((st = csr_sort_rows(context, a)) != NE_OK) goto done;
     if ((st = transpose(context, a, &across)) != NE_OK) goto done;
     length = memory_new(mem, n + 1, sizeof *length);
-    if (!length) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!length) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t i = 0; i < n; i++) length[i] = merge_rows(a, &across, i, 1, NULL, NULL);
     for (size_t i = 0; i < n; i++) total += length[i];
@@ -238,10 +241,8 @@ int csr_is_symmetric(const csr *a)
             int64_t low = a->start[a->col[e]], high = a->start[a->col[e] + 1];
             while (low < high) {
                 const int64_t middle = (low + high) / 2;
-                if (a->col[middle] < (int32_t)i)
-                    low = middle + 1;
-                else
-                    high = middle;
+                if (a->col[middle] < (int32_t)i) low = middle + 1;
+                else high = middle;
             }
             symmetric = low < a->start[a->col[e] + 1] && a->col[low] == (int32_t)i && a->val[low] == a->val[e];
         }

@@ -26,7 +26,7 @@ ne_status csr_symmetrise(ne_context *context, csr *a, double scale, csr *to);
 ne_status csr_permute(ne_context *context, const csr *a, const int64_t *order, csr *to);
 /* Sort each row by column. */
 ne_status csr_sort_rows(ne_context *context, csr *a);
-double    csr_sum(const csr *a); /* in row order, f64 */
+double    csr_sum(const csr *a);          /* in row order, f64 */
 int       csr_is_symmetric(const csr *a); /* pattern and values, exactly; columns ascending */
 
 #endif

@@ -8,10 +8,21 @@
 #include <string.h>
 
 static const ne_option graph_options[] = {
-    {.name = "n_neighbors", .type = NE_OPT_INT, .offset = offsetof(graph_params, n_neighbors), .preset = "15", .min = 1,
-     .max = -1, .flags = NE_OPT_MAX_FROM_N, .help = "neighbors of each row, the row itself not counted"},
-    {.name = "random_state", .type = NE_OPT_INT, .offset = offsetof(graph_params, random_state), .preset = "0",
-     .min = 0, .max = 0x1p53, .help = "seed of the approximate search"},
+    {.name   = "n_neighbors",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(graph_params, n_neighbors),
+     .preset = "15",
+     .min    = 1,
+     .max    = -1,
+     .flags  = NE_OPT_MAX_FROM_N,
+     .help   = "neighbors of each row, the row itself not counted"},
+    {.name   = "random_state",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(graph_params, random_state),
+     .preset = "0",
+     .min    = 0,
+     .max    = 0x1p53,
+     .help   = "seed of the approximate search"},
 };
 
 ne_status graph_new(ne_context *context, ne_graph **graph)
@@ -29,8 +40,7 @@ ne_status graph_new(ne_context *context, ne_graph **graph)
             NE_OK ||
         (st = options_reset(&made->options)) != NE_OK)
         graph_free(made);
-    else
-        *graph = made;
+    else *graph = made;
     return st;
 }
 
@@ -75,8 +85,8 @@ static ne_status take_row(const char *what, size_t row, size_t n, ne_graph_kind 
             return ne_fail(NE_INVALID_ARGUMENT, "%s: row %zu names column %lld twice", what, row,
                            (long long)list[j].index);
         if (!(list[j].value >= 0) || !isfinite((float)list[j].value))
-            return ne_fail(NE_INVALID_ARGUMENT, "%s: row %zu, column %lld is %g, not a finite number of 0 or more", what,
-                           row, (long long)list[j].index, list[j].value);
+            return ne_fail(NE_INVALID_ARGUMENT, "%s: row %zu, column %lld is %g, not a finite number of 0 or more",
+                           what, row, (long long)list[j].index, list[j].value);
     }
     if (kind == NE_GRAPH_DISTANCES) qsort(list, count, sizeof *list, by_value);
     return NE_OK;
@@ -104,7 +114,10 @@ ne_status graph_from_neighbors(ne_context *context, const ne_dense *indices, con
     if (k > n - 1) return ne_fail(NE_INVALID_ARGUMENT, "indices: %zu columns, a row has %zu others", k, n - 1);
     if ((st = csr_new(mem, n, n * k, &made)) != NE_OK) goto done;
     list = memory_new(mem, k, sizeof *list);
-    if (!list) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!list) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < k; j++) {
             list[j] = (neighbor){view_get(distances, i, j), view_get_integer(indices, i, j)};
@@ -143,7 +156,10 @@ ne_status graph_from_distances(ne_context *context, const ne_dense *distances, s
     if (k < 1 || k > n - 1) return ne_fail(NE_OUT_OF_RANGE, "k: %zu is outside [1, n - 1] with n = %zu", k, n);
     if ((st = csr_new(mem, n, n * k, &made)) != NE_OK) goto done;
     list = memory_new(mem, n - 1, sizeof *list);
-    if (!list) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!list) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i < n; i++) {
         size_t count = 0;
         for (size_t j = 0; j < n; j++)
@@ -172,7 +188,8 @@ static ne_status check_csr(const ne_csr *from)
     if (from->place != NE_HOST) return ne_fail(NE_UNSUPPORTED, "csr: only host memory is taken");
     if (from->rows != from->cols)
         return ne_fail(NE_INVALID_ARGUMENT, "csr: %zu x %zu, a square matrix is needed", from->rows, from->cols);
-    if (from->start[0] != 0) return ne_fail(NE_INVALID_ARGUMENT, "csr: start[0] is %lld, not 0", (long long)from->start[0]);
+    if (from->start[0] != 0)
+        return ne_fail(NE_INVALID_ARGUMENT, "csr: start[0] is %lld, not 0", (long long)from->start[0]);
     for (size_t i = 0; i < from->rows; i++)
         if (from->start[i + 1] < from->start[i])
             return ne_fail(NE_INVALID_ARGUMENT, "csr: start falls from %lld to %lld at row %zu",
@@ -186,7 +203,7 @@ ne_status graph_from_csr(ne_context *context, ne_graph_kind kind, const ne_csr *
     csr                 made = {0};
     neighbor           *list = NULL;
     size_t              used = 0, longest = 0;
-    ne_status           st   = check_csr(from);
+    ne_status           st = check_csr(from);
 
     if (st != NE_OK) return st;
     if (kind != NE_GRAPH_DISTANCES && kind != NE_GRAPH_AFFINITY)
@@ -197,7 +214,10 @@ ne_status graph_from_csr(ne_context *context, ne_graph_kind kind, const ne_csr *
     }
     if ((st = csr_new(mem, from->rows, (size_t)from->start[from->rows], &made)) != NE_OK) goto done;
     list = memory_new(mem, longest, sizeof *list);
-    if (!list) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!list) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i < from->rows; i++) {
         size_t count = 0;
         for (int64_t e = from->start[i]; e < from->start[i + 1]; e++)

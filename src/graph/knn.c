@@ -8,27 +8,39 @@
 #include <math.h>
 
 const ne_option knn_options[] = {
-    {.name = "knn", .type = NE_OPT_CHOICE, .offset = offsetof(knn_params, method), .preset = "auto",
-     .reference = "exact", .choices = "auto|exact|approximate",
-     .help = "neighbor search; auto is exact for small data and approximate where that is faster"},
-    {.name = "recall", .type = NE_OPT_REAL, .offset = offsetof(knn_params, recall), .preset = "0.95", .min = 0, .max = 1,
-     .flags = NE_OPT_MIN_OPEN,
-     .help = "share of the true neighbors that an approximate search must find, measured on a sample"},
-    {.name = "metric", .type = NE_OPT_NAME, .offset = offsetof(knn_params, metric), .preset = "sqeuclidean",
-     .help = "distance between rows: sqeuclidean, euclidean, manhattan, chebyshev, cosine, angular, correlation, "
-             "hamming, jaccard or a registered one"},
+    {.name      = "knn",
+     .type      = NE_OPT_CHOICE,
+     .offset    = offsetof(knn_params, method),
+     .preset    = "auto",
+     .reference = "exact",
+     .choices   = "auto|exact|approximate",
+     .help      = "neighbor search; auto is exact for small data and approximate where that is faster"},
+    {.name   = "recall",
+     .type   = NE_OPT_REAL,
+     .offset = offsetof(knn_params, recall),
+     .preset = "0.95",
+     .min    = 0,
+     .max    = 1,
+     .flags  = NE_OPT_MIN_OPEN,
+     .help   = "share of the true neighbors that an approximate search must find, measured on a sample"},
+    {.name   = "metric",
+     .type   = NE_OPT_NAME,
+     .offset = offsetof(knn_params, metric),
+     .preset = "sqeuclidean",
+     .help   = "distance between rows: sqeuclidean, euclidean, manhattan, chebyshev, cosine, angular, correlation, "
+               "hamming, jaccard or a registered one"},
 };
 const size_t knn_option_count = sizeof knn_options / sizeof *knn_options;
 
 ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x, size_t k,
                     const progress *report_to, csr *to, knn_report *report)
 {
-    const ne_allocator *mem    = &context->memory;
-    const double        begin  = clock_seconds();
-    const size_t        n      = x->rows;
-    knn_result          found  = {0};
-    csr                 made   = {0};
-    ne_status           st     = NE_OK;
+    const ne_allocator  *mem    = &context->memory;
+    const double         begin  = clock_seconds();
+    const size_t         n      = x->rows;
+    knn_result           found  = {0};
+    csr                  made   = {0};
+    ne_status            st     = NE_OK;
     const ne_metric_ops *metric = registry_find(REGISTRY_METRIC, params->metric);
 
     if (!metric) return NE_UNKNOWN_NAME;
@@ -43,21 +55,24 @@ ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed
     if ((st = context->backend->knn(context, &request, &found)) != NE_OK) goto done;
 
     made.start = memory_new(mem, n + 1, sizeof *made.start);
-    if (!made.start) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!made.start) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i <= n; i++) made.start[i] = (int64_t)(i * k);
-    made.rows    = n;
-    made.entries = n * k;
-    made.col     = found.index;
-    made.val     = found.distance;
-    found.index  = NULL;
+    made.rows      = n;
+    made.entries   = n * k;
+    made.col       = found.index;
+    made.val       = found.distance;
+    found.index    = NULL;
     found.distance = NULL;
     for (size_t e = 0; e < made.entries && st == NE_OK; e++)
         if (!isfinite(made.val[e]))
             st = ne_fail(NE_INVALID_ARGUMENT, "metric: %s gives %g between rows %zu and %d", params->metric,
                          (double)made.val[e], e / k, (int)made.col[e]);
     if (st != NE_OK) goto done;
-    *to = made;
-    made = (csr){0};
+    *to             = made;
+    made            = (csr){0};
     report->recall  = found.recall;
     report->seconds = clock_seconds() - begin;
 done:

@@ -3,7 +3,10 @@
 
 #include <math.h>
 
-enum { BITS = 11, BUCKETS = 1 << BITS };
+enum {
+    BITS    = 11,
+    BUCKETS = 1 << BITS
+};
 
 static uint32_t spread_by_2(uint32_t v)
 {
@@ -25,14 +28,17 @@ static uint32_t spread_by_3(uint32_t v)
 
 ne_status order_morton(ne_context *context, size_t n, size_t c, const float *z, int64_t *order)
 {
-    const size_t used  = c < 3 ? c : 3;
-    const double cells = used == 3 ? 1023 : 65535;
+    const size_t used   = c < 3 ? c : 3;
+    const double cells  = used == 3 ? 1023 : 65535;
     float        low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY};
     double       extent = 0;
     uint64_t    *a = memory_new(&context->memory, n, sizeof *a), *b = memory_new(&context->memory, n, sizeof *b);
     ne_status    st = NE_OK;
 
-    if (!a || !b) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!a || !b) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < used; k++) {
             const float v = z[i * c + k];

@@ -41,7 +41,10 @@ ne_status init_pca(ne_context *context, const ne_dense *x, size_t c, double scal
     double             *components = memory_new(mem, count * d, sizeof *components);
     ne_status           st         = NE_OK;
 
-    if (!mean || !variance || !components) { st = NE_OUT_OF_MEMORY; goto done; }
+    if (!mean || !variance || !components) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
     pca_job job = {.x = x, .count = count, .seed = seed, .mean = mean, .components = components, .variance = variance};
     if ((st = context->backend->pca(context, &job)) != NE_OK) goto done;
 

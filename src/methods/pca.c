@@ -20,10 +20,21 @@ typedef struct pca_state {
 } pca_state;
 
 static const ne_option pca_options[] = {
-    {.name = "n_components", .type = NE_OPT_INT, .offset = offsetof(pca_params, n_components), .preset = "2", .min = 1,
-     .max = 0, .flags = NE_OPT_MAX_FROM_N, .help = "components to keep, at most the columns of the data"},
-    {.name = "random_state", .type = NE_OPT_INT, .offset = offsetof(pca_params, random_state), .preset = "0", .min = 0,
-     .max = 0x1p53, .help = "seed of the randomised solver that large problems use"},
+    {.name   = "n_components",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(pca_params, n_components),
+     .preset = "2",
+     .min    = 1,
+     .max    = 0,
+     .flags  = NE_OPT_MAX_FROM_N,
+     .help   = "components to keep, at most the columns of the data"},
+    {.name   = "random_state",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(pca_params, random_state),
+     .preset = "0",
+     .min    = 0,
+     .max    = 0x1p53,
+     .help   = "seed of the randomised solver that large problems use"},
 };
 
 static void pca_clear(ne_context *context, void *state)
@@ -38,10 +49,8 @@ static void pca_clear(ne_context *context, void *state)
 static void write_at(const ne_dense *to, size_t i, size_t j, double value)
 {
     const size_t at = i * view_stride(to) + j;
-    if (to->dtype == NE_F32)
-        ((float *)to->data)[at] = (float)value;
-    else
-        ((double *)to->data)[at] = value;
+    if (to->dtype == NE_F32) ((float *)to->data)[at] = (float)value;
+    else ((double *)to->data)[at] = value;
 }
 
 static ne_status pca_transform(const void *params, const ne_context *context, const void *state, const ne_dense *x,
@@ -84,20 +93,26 @@ static ne_status pca_inverse(const void *params, const ne_context *context, cons
 
 static ne_status pca_fit(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_dense *y)
 {
-    const pca_params   *p    = params;
-    const ne_allocator *mem  = &context->memory;
-    const size_t        c    = (size_t)p->n_components, d = x->cols;
+    const pca_params   *p   = params;
+    const ne_allocator *mem = &context->memory;
+    const size_t        c = (size_t)p->n_components, d = x->cols;
     pca_state           made = {.c = c, .d = d};
     ne_status           st   = NE_OK;
 
-    if (c > d)
-        return ne_fail(NE_OUT_OF_RANGE, "n_components: %zu is outside [1, %zu], the columns of x", c, d);
+    if (c > d) return ne_fail(NE_OUT_OF_RANGE, "n_components: %zu is outside [1, %zu], the columns of x", c, d);
     made.mean       = memory_new(mem, d, sizeof *made.mean);
     made.components = memory_new(mem, c * d, sizeof *made.components);
     made.variance   = memory_new(mem, c, sizeof *made.variance);
-    if (!made.mean || !made.components || !made.variance) { st = NE_OUT_OF_MEMORY; goto done; }
-    pca_job job = {.x = x, .count = c, .seed = (uint64_t)p->random_state, .mean = made.mean,
-                   .components = made.components, .variance = made.variance};
+    if (!made.mean || !made.components || !made.variance) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
+    pca_job job = {.x          = x,
+                   .count      = c,
+                   .seed       = (uint64_t)p->random_state,
+                   .mean       = made.mean,
+                   .components = made.components,
+                   .variance   = made.variance};
     if ((st = context->backend->pca(context, &job)) != NE_OK) goto done;
     if ((st = pca_transform(params, context, &made, x, y)) != NE_OK) goto done;
     memcpy(state, &made, sizeof made);

@@ -9,17 +9,17 @@
 typedef struct schedule_rule {
     size_t  n;
     int64_t max_iter, early_iter;
-    double  early, late;   /* exaggeration in the first early_iter steps, and after them */
-    double  rate;          /* NaN: auto */
-    double  momentum;      /* NaN: auto */
-    int     linear;        /* the rate falls to 0 over max_iter steps */
-    int     reference;     /* TorchDR's schedule, see below */
+    double  early, late; /* exaggeration in the first early_iter steps, and after them */
+    double  rate;        /* NaN: auto */
+    double  momentum;    /* NaN: auto */
+    int     linear;      /* the rate falls to 0 over max_iter steps */
+    int     reference;   /* TorchDR's schedule, see below */
 } schedule_rule;
 
 typedef struct schedule_step {
-    int     exaggerated; /* in the first phase */
-    double  exaggeration, rate, momentum;
-    int     restart; /* forget the velocity before this step */
+    int    exaggerated; /* in the first phase */
+    double exaggeration, rate, momentum;
+    int    restart; /* forget the velocity before this step */
 } schedule_step;
 
 /* The velocity of update_job is a displacement u = -rate v, with v the velocity of gradient descent as torch defines it.

@@ -1,6 +1,7 @@
 /* tests/bench/bench_grid.c: milliseconds of a step of the grid repulsion, phase by phase, and its error.
  *
- *     bench_grid [threads=1,2] [points=10000,64000,300000,1000000] [extent=30,60,100] [accuracy=0.01] [order=1] [file=F]
+ *     bench_grid [threads=1,2] [points=10000,64000,300000,1000000] [extent=30,60,100] [accuracy=0.01] [order=1]
+ *                [file=F]
  *
  * Two columns, Student's kernel with nu = 1. Points: forty normal clusters in a disc, in Morton order (order=0: as they
  * come); or from file=F, raw float32 x, y, scaled. Best of many steps; force error against exact sums of 200 rows. */
@@ -15,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST = 8, SAMPLED = 200 };
+enum {
+    LIST    = 8,
+    SAMPLED = 200
+};
 
 typedef struct setting {
     double threads[LIST], points[LIST], extent[LIST], accuracy, order;
@@ -53,9 +57,10 @@ static int make_points(const setting *s, point *to, size_t n)
         if (file) {
             if (fread(to[i].at, sizeof *to[i].at, 2, file) != 2) n = i;
         } else {
-            const random_block a = random_draw(1, STREAM_SAMPLE, 0, i, 0), b = random_draw(1, STREAM_SAMPLE, 1, i % 40, 0);
-            const double       angle = 6.283185307 * random_unit(b.word[0]), width = 0.01 + 0.06 * random_unit(b.word[2]);
-            double             noise[2];
+            const random_block a = random_draw(1, STREAM_SAMPLE, 0, i, 0),
+                               b = random_draw(1, STREAM_SAMPLE, 1, i % 40, 0);
+            const double angle = 6.283185307 * random_unit(b.word[0]), width = 0.01 + 0.06 * random_unit(b.word[2]);
+            double       noise[2];
             random_normal(a.word[0], a.word[1], noise);
             to[i].at[0] = (float)(0.4 * sqrt(random_unit(b.word[1])) * cos(angle) + width * noise[0]);
             to[i].at[1] = (float)(0.4 * sqrt(random_unit(b.word[1])) * sin(angle) + width * noise[1]);
@@ -83,7 +88,7 @@ static double error_of(size_t n, const float *z, const float *f)
 {
     double wrong = 0, all = 0;
     for (size_t a = 0; a < SAMPLED; a++) {
-        const size_t i = a * n / SAMPLED;
+        const size_t i        = a * n / SAMPLED;
         double       exact[2] = {0};
         for (size_t j = 0; j < n; j++) {
             const double x = (double)z[2 * i] - (double)z[2 * j], y = (double)z[2 * i + 1] - (double)z[2 * j + 1];
@@ -103,13 +108,13 @@ static double error_of(size_t n, const float *z, const float *f)
 static void time_phases(ne_context *context, const output_kernel *kernel, size_t n, const float *z, float *f,
                         double spacing, size_t repeats, double *best, size_t *nodes)
 {
-    grid_field  field  = {0};
-    grid_kernel made   = {0};
-    grid_ripple ripple = {0};
-    grid_points points = {0};
-    grid_frame  frame  = {.scale = (float)(1 / spacing)};
-    double     *sums   = calloc(n / GATHER_BLOCK + 1, sizeof *sums);
-    const box   around = box_of(context, n, 2, z);
+    grid_field  field            = {0};
+    grid_kernel made             = {0};
+    grid_ripple ripple           = {0};
+    grid_points points           = {0};
+    grid_frame  frame            = {.scale = (float)(1 / spacing)};
+    double     *sums             = calloc(n / GATHER_BLOCK + 1, sizeof *sums);
+    const box   around           = box_of(context, n, 2, z);
     size_t      shape[GRID_AXES] = {1, 1, 1};
     for (int a = 0; a < 2; a++) {
         const double side = (double)around.high[a] - (double)around.low[a];
@@ -143,8 +148,8 @@ static void time_phases(ne_context *context, const output_kernel *kernel, size_t
 
 static void measure(const setting *s, int64_t threads, size_t n, double extent, const point *from)
 {
-    const output_kernel  kernel = {.kind = KERNEL_STUDENT, .shape = 1};
-    const repulsion_plan plan   = {.n = n, .c = 2, .kernel = &kernel, .accuracy = s->accuracy};
+    const output_kernel  kernel  = {.kind = KERNEL_STUDENT, .shape = 1};
+    const repulsion_plan plan    = {.n = n, .c = 2, .kernel = &kernel, .accuracy = s->accuracy};
     const size_t         repeats = n > 200000 ? 15 : 60;
     ne_context          *context = NULL;
     repulse_grid        *grid    = NULL;
@@ -166,8 +171,9 @@ static void measure(const setting *s, int64_t threads, size_t n, double extent, 
     if (st == NE_OK) {
         const double error = error_of(n, z, f);
         time_phases(context, &kernel, n, z, f, 0.395 * pow(s->accuracy / 0.01, 1 / 4.1), repeats, best, nodes);
-        printf("%8zu %7g %3d  %4zu x %-4zu %8.3f %8.3f %8.3f %8.3f %9.3f %9.2f %7.2f\n", n, extent, (int)threads, nodes[0],
-               nodes[1], 1e3 * best[0], 1e3 * best[1], 1e3 * best[2], 1e3 * best[3], 1e3 * step, 1e3 * first, 100 * error);
+        printf("%8zu %7g %3d  %4zu x %-4zu %8.3f %8.3f %8.3f %8.3f %9.3f %9.2f %7.2f\n", n, extent, (int)threads,
+               nodes[0], nodes[1], 1e3 * best[0], 1e3 * best[1], 1e3 * best[2], 1e3 * best[3], 1e3 * step, 1e3 * first,
+               100 * error);
         fflush(stdout);
     } else {
         printf("%8zu %7g %3d  %s\n", n, extent, (int)threads, ne_status_name(st));
@@ -187,8 +193,14 @@ static size_t read_list(const char *text, double *list)
 
 int main(int count, char **text)
 {
-    setting s = {.threads = {1, 2}, .points = {10000, 64000, 300000, 1000000}, .extent = {30, 60, 100}, .accuracy = 0.01,
-                 .order = 1, .threads_count = 2, .points_count = 4, .extent_count = 3};
+    setting s = {.threads       = {1, 2},
+                 .points        = {10000, 64000, 300000, 1000000},
+                 .extent        = {30, 60, 100},
+                 .accuracy      = 0.01,
+                 .order         = 1,
+                 .threads_count = 2,
+                 .points_count  = 4,
+                 .extent_count  = 3};
     for (int i = 1; i < count; i++) {
         const char *value = strchr(text[i], '=');
         if (!value++) continue;
@@ -206,11 +218,11 @@ int main(int count, char **text)
         point       *from = malloc(n * sizeof *from);
         if (!from || !make_points(&s, from, n)) {
             fprintf(stderr, "bench_grid: no points\n");
+            free(from);
             return 1;
         }
         for (size_t e = 0; e < s.extent_count; e++)
-            for (size_t t = 0; t < s.threads_count; t++)
-                measure(&s, (int64_t)s.threads[t], n, s.extent[e], from);
+            for (size_t t = 0; t < s.threads_count; t++) measure(&s, (int64_t)s.threads[t], n, s.extent[e], from);
         free(from);
     }
     return 0;

@@ -1,9 +1,11 @@
 /* tests/bench/bench_knn.c: seconds of the k-NN engines, phase by phase.
  *
- *     bench_knn FILE.npy|N,D,CLUSTERS [k=90] [recall=0.95] [threads=0] [metric=sqeuclidean] [what=exact,approximate,auto,pca] [runs=3]
+ *     bench_knn FILE.npy|N,D,CLUSTERS [k=90] [recall=0.95] [threads=0] [metric=sqeuclidean]
+ *               [what=exact,approximate,auto,pca] [runs=3]
  *
- * FILE.npy: n x d float32 in C order; or normal clusters of unit width, their centres 3 apart on average in each column. The best of the runs; phases of the approximate engine are those of knn_approximate(). Recall is against an exact run where there
- * is one, else the engine's own sample. */
+ * FILE.npy: n x d float32 in C order; or normal clusters of unit width, their centres 3 apart on average in each
+ * column. The best of the runs; phases of the approximate engine are those of knn_approximate(). Recall is against an
+ * exact run where there is one, else the engine's own sample. */
 #include "base/blas.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -102,10 +104,10 @@ static void phases(ne_context *context, const ne_dense *x, size_t k, double reca
     t[4] = cpu_seconds();
     knn_pilot_plan(context, &search, &sketch, &cells, &pilot, recall + 0.005, &plan);
     t[5] = cpu_seconds();
-    printf("  rows %.3f  pilot %.3f  sketch %.3f (%zu columns, rho %.2f)  cells %.3f (%zu)  plan %.3f\n", t[1] - t[0], t[2] - t[1],
-           t[3] - t[2], sketch.width, sketch.rho, t[4] - t[3], cells.count, t[5] - t[4]);
-    printf("  plan: visit %zu, measure %zu, expected recall %.4f, cost %.0f ns a row; exact %.0f\n", plan.scan, plan.keep,
-           plan.recall, plan.cost, knn_pilot_exact_cost(&search));
+    printf("  rows %.3f  pilot %.3f  sketch %.3f (%zu columns, rho %.2f)  cells %.3f (%zu)  plan %.3f\n", t[1] - t[0],
+           t[2] - t[1], t[3] - t[2], sketch.width, sketch.rho, t[4] - t[3], cells.count, t[5] - t[4]);
+    printf("  plan: visit %zu, measure %zu, expected recall %.4f, cost %.0f ns a row; exact %.0f\n", plan.scan,
+           plan.keep, plan.recall, plan.cost, knn_pilot_exact_cost(&search));
     if (plan.scan) {
         knn_visit(context, &search, &sketch, &cells, &plan, index, distance);
         t[6] = cpu_seconds();
@@ -123,21 +125,19 @@ static void phases(ne_context *context, const ne_dense *x, size_t k, double reca
 
 int main(int argc, char **argv)
 {
-    size_t               n = 10000, d = 50, clusters = 20;
-    const size_t         k       = argc > 2 ? strtoul(argv[2], NULL, 10) : 90;
-    const double         recall  = argc > 3 ? atof(argv[3]) : 0.95;
-    const long           threads = argc > 4 ? atol(argv[4]) : 0;
-    const char          *name    = argc > 5 ? argv[5] : "sqeuclidean", *what = argc > 6 ? argv[6] : "exact,approximate,auto,pca";
-    const ne_metric_ops *metric  = NULL;
-    const int            runs = argc > 7 ? atoi(argv[7]) : 3;
+    size_t       n = 10000, d = 50, clusters = 20;
+    const size_t k       = argc > 2 ? strtoul(argv[2], NULL, 10) : 90;
+    const double recall  = argc > 3 ? atof(argv[3]) : 0.95;
+    const long   threads = argc > 4 ? atol(argv[4]) : 0;
+    const char  *name = argc > 5 ? argv[5] : "sqeuclidean", *what = argc > 6 ? argv[6] : "exact,approximate,auto,pca";
+    const ne_metric_ops *metric = NULL;
+    const int            runs   = argc > 7 ? atoi(argv[7]) : 3;
     float               *x;
     ne_context          *context = NULL;
     knn_result           exact   = {0};
 
-    if (argc > 1 && sscanf(argv[1], "%zu,%zu,%zu", &n, &d, &clusters) == 3)
-        x = make_clusters(n, d, clusters);
-    else
-        x = argc > 1 ? read_npy(argv[1], &n, &d) : make_clusters(n, d, clusters);
+    if (argc > 1 && sscanf(argv[1], "%zu,%zu,%zu", &n, &d, &clusters) == 3) x = make_clusters(n, d, clusters);
+    else x = argc > 1 ? read_npy(argv[1], &n, &d) : make_clusters(n, d, clusters);
     for (size_t m = 0; metric_builtin(m); m++)
         if (strcmp(metric_builtin(m)->name, name) == 0) metric = metric_builtin(m);
     if (!x || !metric || ne_context_create(&context) != NE_OK) {
@@ -146,13 +146,13 @@ int main(int argc, char **argv)
     }
     ne_context_set_int(context, "threads", threads);
     printf("%zu x %zu, k = %zu, %s, recall %.2f, %d threads\n", n, d, k, name, recall, context_threads(context));
-    const ne_dense view = {sizeof view, x, n, d, d, NE_F32, NE_HOST};
+    const ne_dense    view      = {sizeof view, x, n, d, d, NE_F32, NE_HOST};
     const char *const methods[] = {"auto", "exact", "approximate"};
     static const int  order[]   = {KNN_EXACT, KNN_APPROXIMATE, KNN_AUTO};
     for (int o = 0; o < 3; o++) {
         if (!strstr(what, methods[order[o]])) continue;
         knn_request request = {.x = &view, .k = k, .metric = metric, .method = (knn_method)order[o], .recall = recall};
-        double      best = INFINITY, best_cpu = INFINITY; 
+        double      best = INFINITY, best_cpu = INFINITY;
         if (order[o] == KNN_APPROXIMATE) phases(context, &view, k, recall, metric);
         ne_context_set_log(context, say, NULL);
         for (int run = 0; run < runs && (run == 0 || best < 5); run++) {
@@ -167,8 +167,10 @@ int main(int argc, char **argv)
                 continue;
             }
             if (run == 0 && exact.distance && got.distance)
-                printf("  %s: recall of all rows %.4f\n", methods[order[o]], agreement(exact.distance, got.distance, n, k));
-            if (run == 0) printf("  %s: its own figure %.4f%s\n", methods[order[o]], got.recall, got.exact ? ", exact" : "");
+                printf("  %s: recall of all rows %.4f\n", methods[order[o]],
+                       agreement(exact.distance, got.distance, n, k));
+            if (run == 0)
+                printf("  %s: its own figure %.4f%s\n", methods[order[o]], got.recall, got.exact ? ", exact" : "");
             memory_free(&context->memory, got.index);
             memory_free(&context->memory, got.distance);
         }

@@ -1,4 +1,5 @@
 /* tsne_torchdr.py, torchdr 0.5, torch 2.15.0 */
+/* clang-format off */
 enum { ORACLE_N = 70, ORACLE_D = 4, ORACLE_PERPLEXITY = 9, ORACLE_EARLY = 5 };
 static const double oracle_x[280] = {
     -0.359668463, 1.20367515, 1.39686811, 0.317235917, 4.41413403, -4.48954964, 1.08587933, -0.900360644,

@@ -31,6 +31,7 @@ def main():
 
     affinity = torchdr.EntropicAffinity(perplexity=PERPLEXITY, sparsity=False, backend=None, verbose=False)
     print(f"/* {' '.join(sys.argv[:1]).split('/')[-1]}, torchdr {torchdr.__version__}, torch {torch.__version__.split('+')[0]} */")
+    print("/* clang-format off */")
     print(f"enum {{ ORACLE_N = {N}, ORACLE_D = {D}, ORACLE_PERPLEXITY = {PERPLEXITY}, ORACLE_EARLY = {EARLY} }};")
     print(array("oracle_x", x))
     print(array("oracle_init", start))

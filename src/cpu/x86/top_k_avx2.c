@@ -1,7 +1,8 @@
 /* cpu/x86/top_k_avx2.c: see top_k_avx2.h.
  *
- * An offer adds and compares eight values and turns the result into a bit mask, in three instructions; the portable loop takes
- * four times as long where nothing hits. A partition moves four keys with one permutation; the portable loop moves one. */
+ * An offer adds and compares eight values and turns the result into a bit mask, in three instructions; the portable
+ * loop takes four times as long where nothing hits. A partition moves four keys with one permutation; the portable loop
+ * moves one. */
 #include "cpu/x86/top_k_avx2.h"
 
 #if defined(__x86_64__)
@@ -14,7 +15,8 @@ int x86_top_k_works(void)
 }
 
 /* The lanes of the mask, lowest first; the limit is read again for each, as a push may have lowered it. */
-static inline void push_row(top_k *lists, size_t row, const float *value, const float *add, unsigned mask, uint32_t first)
+static inline void push_row(top_k *lists, size_t row, const float *value, const float *add, unsigned mask,
+                            uint32_t first)
 {
     for (; mask; mask &= mask - 1) {
         const unsigned l       = (unsigned)__builtin_ctz(mask);
@@ -36,8 +38,8 @@ __attribute__((target("avx2"))) void x86_offer_row(top_k *lists, size_t row, con
     if (j < count) push_row(lists, row, value + j, add + j, (1u << (count - j)) - 1, first + (uint32_t)j);
 }
 
-__attribute__((target("avx2"))) void x86_offer_column(top_k *lists, size_t row0, const float *value, float add, size_t count,
-                                                      uint32_t id)
+__attribute__((target("avx2"))) void x86_offer_column(top_k *lists, size_t row0, const float *value, float add,
+                                                      size_t count, uint32_t id)
 {
     size_t j = 0;
     for (; j + 8 <= count; j += 8) {
@@ -73,18 +75,20 @@ static const int32_t picks[16][8] = {
     {0, 1, 2, 3, 4, 5, 6, 7},
 };
 
-/* Small keys go to the front, which is never ahead of what has been read; the others to spare, and behind them at the end. */
+/* Small keys go to the front, which is never ahead of what has been read; the others to spare, and behind them at the
+ * end. */
 __attribute__((target("avx2"))) size_t x86_partition(uint64_t *key, size_t count, uint64_t pivot, uint64_t *spare)
 {
     const __m256i sign = _mm256_set1_epi64x(INT64_MIN); /* there is a signed comparison only */
     const __m256i mark = _mm256_xor_si256(_mm256_set1_epi64x((int64_t)pivot), sign);
     size_t        low = 0, high = 0, i = 0;
     for (; i + 4 <= count; i += 4) {
-        const __m256i  four  = _mm256_loadu_si256((const __m256i *)(const void *)(key + i));
-        const __m256i  less  = _mm256_cmpgt_epi64(mark, _mm256_xor_si256(four, sign));
-        const unsigned mask  = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(less));
-        const __m256i  small = _mm256_permutevar8x32_epi32(four, _mm256_loadu_si256((const __m256i *)(const void *)picks[mask]));
-        const __m256i  large =
+        const __m256i  four = _mm256_loadu_si256((const __m256i *)(const void *)(key + i));
+        const __m256i  less = _mm256_cmpgt_epi64(mark, _mm256_xor_si256(four, sign));
+        const unsigned mask = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(less));
+        const __m256i  small =
+            _mm256_permutevar8x32_epi32(four, _mm256_loadu_si256((const __m256i *)(const void *)picks[mask]));
+        const __m256i large =
             _mm256_permutevar8x32_epi32(four, _mm256_loadu_si256((const __m256i *)(const void *)picks[mask ^ 15]));
         const size_t below = (size_t)__builtin_popcount(mask);
         _mm256_storeu_si256((__m256i *)(void *)(key + low), small);
@@ -94,10 +98,8 @@ __attribute__((target("avx2"))) size_t x86_partition(uint64_t *key, size_t count
     }
     for (; i < count; i++) {
         const uint64_t moved = key[i];
-        if (moved < pivot)
-            key[low++] = moved;
-        else
-            spare[high++] = moved;
+        if (moved < pivot) key[low++] = moved;
+        else spare[high++] = moved;
     }
     memcpy(key + low, spare, high * sizeof *key);
     return low;

@@ -1,5 +1,5 @@
-/* cpu/x86/top_k_avx2.h: the AVX2 twins of the inner loops of top_k.c: the same lists, in another order within them. To be called
- * only where x86_top_k_works() says 1. */
+/* cpu/x86/top_k_avx2.h: the AVX2 twins of the inner loops of top_k.c: the same lists, in another order within them. To
+ * be called only where x86_top_k_works() says 1. */
 #ifndef NE_CPU_X86_TOP_K_AVX2_H
 #define NE_CPU_X86_TOP_K_AVX2_H
 
