@@ -130,7 +130,8 @@ static inline layout_affinity layout_affinity_make(size_t n)
     ck_assert(p.start && dense);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++) {
-            /* Row 0 has an edge to two of three points; point 1 has none but that; others have more the larger they are. */
+            /* Row 0 has an edge to two of three points; point 1 has none but that; others have more the larger they
+             * are. */
             const double chance = j == 0 ? 0.67 : j == 1 ? 0 : 0.25 * (double)i / (double)n;
             const double value  = data_unit(&state) < chance ? 0.05 + data_unit(&state) : 0;
             dense[i * n + j] = dense[j * n + i] = value;

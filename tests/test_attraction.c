@@ -8,9 +8,9 @@
 #include <string.h>
 
 enum {
-    N    = 211,
+    N    = 211, /* prime, so no multiple of any block */
     MOST = 40
-}; /* N: prime, so no multiple of any block */
+};
 
 static layout_affinity p;
 static float           f[N * MOST], again[N * MOST];
@@ -32,7 +32,8 @@ static attraction_job job_of(size_t c, const float *z, const output_kernel *kern
         .n = N, .c = c, .row0 = 0, .row1 = N, .p = &p.csr, .z = z, .f = to, .loss = loss, .kernel = kernel};
 }
 
-/* Sums of up to 140 float terms of either sign: 1e-6 of their sizes, which are those of the result but for cancellation. */
+/* Sums of up to 140 float terms of either sign: 1e-6 of their sizes, which are those of the result but for
+ * cancellation. */
 START_TEST(forces_and_loss_equal_a_double_loop_for_every_kernel_and_width)
 {
     static const size_t  widths[]  = {1, 2, 3, 5, 40};
@@ -49,7 +50,8 @@ START_TEST(forces_and_loss_equal_a_double_loop_for_every_kernel_and_width)
             memset(f, 0xff, sizeof f); /* NaN */
             ck_assert_int_eq(cpu_attract(context, &job), NE_OK);
             ck_assert_double_le(layout_difference(N * c, f, want), 2e-6);
-            /* What a custom kernel gives as q, rounded, is all there is: log q near 1 is good to 1e-7, not relatively. */
+            /* What a custom kernel gives as q, rounded, is all there is: log q near 1 is good to 1e-7, not
+             * relatively. */
             ck_assert_double_eq_tol(loss, loss_want, 1e-6 * loss_want + (kernel->kind == KERNEL_CUSTOM ? 1e-7 : 0));
             free(z);
         }

@@ -39,7 +39,7 @@ static void close_all(void)
     ne_context_free(ctx);
 }
 
-static ne_dense view(void *data, size_t rows, size_t cols, ne_dtype type)
+static ne_dense view(void *data, size_t rows, size_t cols, int32_t type)
 {
     const ne_dense v = {sizeof v, data, rows, cols, cols, type, NE_HOST};
     return v;

@@ -47,7 +47,7 @@ static void be_gentle(ne_embedding *e)
     OK(ne_embedding_set(e, "init_scaling", "1"));
 }
 
-static ne_dense view(void *data, size_t rows, size_t cols, ne_dtype type)
+static ne_dense view(void *data, size_t rows, size_t cols, int32_t type)
 {
     const ne_dense v = {sizeof v, data, rows, cols, cols, type, NE_HOST};
     return v;

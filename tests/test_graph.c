@@ -140,7 +140,7 @@ START_TEST(morton_order_takes_equal_and_non_finite_points)
 }
 END_TEST
 
-static ne_dense dense(void *data, size_t rows, size_t cols, ne_dtype type)
+static ne_dense dense(void *data, size_t rows, size_t cols, int32_t type)
 {
     const ne_dense v = {sizeof v, data, rows, cols, 0, type, NE_HOST};
     return v;

@@ -20,7 +20,7 @@ static void close_all(void)
     ne_context_free(ctx);
 }
 
-static ne_dense view(const void *data, size_t cols, ne_dtype type)
+static ne_dense view(const void *data, size_t cols, int32_t type)
 {
     const ne_dense v = {sizeof v, (void *)(uintptr_t)data, ORACLE_N, cols, cols, type, NE_HOST};
     return v;

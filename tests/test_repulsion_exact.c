@@ -10,10 +10,10 @@
 #include <string.h>
 
 enum {
-    N    = 211,
+    N    = 211, /* prime, so no multiple of any block */
     MOST = 40,
     FEW  = 50
-}; /* N: prime, so no multiple of any block */
+};
 
 static float  f[N * MOST], again[N * MOST];
 static double want[N * MOST];
@@ -27,7 +27,8 @@ static repulsion_job run(size_t n, size_t c, const output_kernel *kernel, const 
     return job;
 }
 
-/* q is good to 1e-7 times its logarithm, here at most 40 (Gaussian: as large as it matters), and sums of floats to 1e-6. */
+/* q is good to 1e-7 times its logarithm, here at most 40 (Gaussian: as large as it matters), and sums of floats to
+ * 1e-6. */
 START_TEST(forces_and_normaliser_equal_a_double_loop_for_every_kernel_and_width)
 {
     static const size_t  widths[]  = {1, 2, 3, 5, 40};
@@ -164,8 +165,8 @@ static double objective(ne_context *context, size_t n, size_t c, const ne_csr *p
     return loss;
 }
 
-/* Central difference of fourth order, step h = 1e-3: its error is h^4 / 30 of the fifth derivative, about 1e-12 here, and
- * the rounding of a loss of 10, over h, 1e-12. */
+/* Central difference of fourth order, step h = 1e-3: its error is h^4 / 30 of the fifth derivative, about 1e-12
+ * here, and the rounding of a loss of 10, over h, 1e-12. */
 static double slope_of(ne_context *context, size_t n, size_t c, const ne_csr *p, size_t kernel,
                        ne_normalisation normalisation, double *y, size_t at)
 {
@@ -260,8 +261,8 @@ START_TEST(a_point_whose_kernel_underflows_still_has_a_row)
 }
 END_TEST
 
-/* Values that TorchDR 0.5 gives in float64 for four points. Its P is directed, so p = (P + P') / 2; its normaliser has the
- * four q_ii = 1 in it. */
+/* Values that TorchDR 0.5 gives in float64 for four points. Its P is directed, so p = (P + P') / 2; its normaliser
+ * has the four q_ii = 1 in it. */
 START_TEST(four_points_have_the_gradient_of_torchdr)
 {
     static const float   z[8]     = {0, 0, 1, 0, 0, 2, 1.5f, -1};

@@ -10,11 +10,12 @@
 #include <limits.h>
 #include <string.h>
 
+/* Primes, so no multiple of any run or block. */
 enum {
     N    = 2003,
     MANY = 3001,
     MOST = 20011
-}; /* primes, so no multiple of any run or block */
+};
 
 static float  f[MOST * 3], again[MOST * 3];
 static double want[MANY * 3];
@@ -337,9 +338,9 @@ START_TEST(a_tree_holds_every_point_once_and_its_sums_are_those_of_its_points)
         ck_assert_ptr_nonnull(seen);
         ck_assert_int_eq(tree_build(context, &of, N, c, z, 12, 0.3), NE_OK);
         for (size_t i = 0; i < N; i++) {
-            ck_assert(!seen[of.order[i]]++);
-            for (size_t k = 0; k < c; k++) ck_assert(of.x[k][i] == z[of.order[i] * c + k] - of.origin[k]);
-            ck_assert(i == 0 || of.key[i - 1] <= of.key[i]);
+            ck_assert(!seen[of.curve.order[i]]++);
+            for (size_t k = 0; k < c; k++) ck_assert(of.x[k][i] == z[of.curve.order[i] * c + k] - of.origin[k]);
+            ck_assert(i == 0 || of.curve.key[i - 1] <= of.curve.key[i]);
         }
         for (size_t id = 0; id < of.nodes; id++) {
             const tree_node *node    = &of.node[id];
@@ -383,8 +384,28 @@ START_TEST(a_tree_holds_every_point_once_and_its_sums_are_those_of_its_points)
 }
 END_TEST
 
-/* One far cell of two points: the polynomial against the sum over both points, its error against the sixth power, and its
- * forces against differences of its own potential. */
+/* All points of a grid of 8 or 16 a side: on the Hilbert curve, one step is one place along one column. */
+START_TEST(points_next_to_each_other_in_the_trees_order_are_neighbors)
+{
+    const size_t c = 2 + (size_t)_i % 2, side = c == 2 ? 16 : 8, n = c == 2 ? 256 : 512;
+    ne_context  *context = layout_context(1);
+    tree         of      = {0};
+    float        z[512 * 3];
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0, rest = (i * 37) % n; k < c; k++, rest /= side) z[i * c + k] = (float)(rest % side);
+    ck_assert_int_eq(tree_build(context, &of, n, c, z, 1, 1), NE_OK);
+    for (size_t i = 1; i < n; i++) {
+        float step = 0;
+        for (size_t k = 0; k < c; k++) step += fabsf(of.x[k][i] - of.x[k][i - 1]);
+        ck_assert_float_eq(step, 1);
+    }
+    tree_clear(context, &of);
+    ne_context_free(context);
+}
+END_TEST
+
+/* One far cell of two points: the polynomial against the sum over both points, its error against the sixth power,
+ * and its forces against differences of its own potential. */
 START_TEST(the_polynomial_of_a_cell_converges_to_its_points)
 {
     const size_t         c      = 2 + (size_t)_i % 2;
@@ -466,6 +487,7 @@ Suite *repulsion_tree_suite(void)
     tcase_add_loop_test(sums, every_failed_allocation_is_reported_and_loses_nothing, 0, 2);
     tcase_add_test(sums, costs_grow_with_points_extent_and_demand_and_fall_with_threads);
     tcase_add_loop_test(parts, a_tree_holds_every_point_once_and_its_sums_are_those_of_its_points, 0, 2);
+    tcase_add_loop_test(parts, points_next_to_each_other_in_the_trees_order_are_neighbors, 0, 2);
     tcase_add_loop_test(parts, the_polynomial_of_a_cell_converges_to_its_points, 0, 8);
     suite_add_tcase(suite, sums);
     suite_add_tcase(suite, parts);

@@ -7,9 +7,9 @@
 #include <string.h>
 
 enum {
-    N    = 4999,
+    N    = 4999, /* prime, and more than one block */
     WIDE = 5000
-}; /* N: prime, and more than one block */
+};
 
 typedef struct arrays {
     size_t n, c;

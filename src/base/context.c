@@ -5,10 +5,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int context_threads(const ne_context *context)
+int context_threads_most(const ne_context *context)
 {
     const int64_t asked = context->params.threads;
     return asked > 0 ? (int)asked : omp_get_max_threads();
+}
+
+int context_threads(const ne_context *context)
+{
+    return context->threads_now ? context->threads_now : context_threads_most(context);
 }
 
 void context_hold(ne_context *context)

@@ -19,6 +19,7 @@ struct ne_context {
     atomic_int        holders; /* the caller and every handle made in this context */
     option_set        options;
     context_params    params;
+    int               threads_now; /* not 0: fewer threads for a while, see embedding/pace.h */
     const ne_backend *backend;
     ne_log_fn         log;
     void             *log_user;
@@ -26,6 +27,8 @@ struct ne_context {
 
 /* How many threads a parallel region may use: pass it to num_threads(). At least 1. */
 int context_threads(const ne_context *context);
+/* The same without threads_now: what scratch memory that outlives a step must be good for. */
+int context_threads_most(const ne_context *context);
 
 void context_hold(ne_context *context);
 void context_release(ne_context *context);

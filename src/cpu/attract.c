@@ -3,11 +3,13 @@
  *     f_i = sum_j p_ij w(s_ij) (z_i - z_j)     loss = -sum_ij p_ij log q(s_ij)     s_ij = |z_i - z_j|^2
  *
  * Cost: 8 bytes of the matrix and a read of z_j per edge, which is near by when rows are in local order. Here an edge
- * takes about 1 ns in two columns; the Student kernel on x86 has a loop of its own (x86/attract_avx2.c) that takes half.
+ * takes 2 ns in two columns, for any kernel; the Student kernel on x86 has a loop of its own (x86/attract_avx2.c) that
+ * takes 0.5 ns.
  *
- * The edges of a row are taken in tiles: gather z_j into columns, weigh all of the tile, sum. So any kernel and any number
- * of columns share one path, and all but the gather is vector arithmetic. Lanes are edges here, and have to be added
- * up: always LANES of them and in one order, so that the width of the machine's registers does not show in the bits. */
+ * The edges of a row are taken in tiles: gather z_j into columns, weigh all of the tile, sum. So any kernel and any
+ * number of columns share one path, and all but the gather is vector arithmetic. Lanes are edges here, and have to
+ * be added up: always LANES of them and in one order, so that the width of the machine's registers does not show in
+ * the bits. */
 #include "cpu/attract.h"
 
 #include "base/clones.h"
@@ -18,8 +20,8 @@
 enum {
     ROWS    = 128,
     TILE    = 256,
-    COLUMNS = 3
-}; /* up to COLUMNS the differences of a tile are kept */
+    COLUMNS = 3 /* up to so many the differences of a tile are kept */
+};
 
 typedef struct edge_tile {
     float d[COLUMNS][TILE + LANES]; /* z_i - z_j by columns */
@@ -63,8 +65,8 @@ NE_CLONES static void attract_gather(size_t c, size_t count, const float *restri
     for (size_t t = 0; t < LANES; t++) tile->s[count + t] = 0;
 }
 
-/* The sum of x[t] * by[t]: products into x, filled up with zeros, then the upper half onto the lower one until LANES are
- * left. Every pass is a plain vector loop, and the rounding error grows with the number of passes only. */
+/* The sum of x[t] * by[t]: products into x, filled up with zeros, then the upper half onto the lower one until LANES
+ * are left. Every pass is a plain vector loop, and the rounding error grows with the number of passes only. */
 NE_INLINE float sum_products(size_t count, const float *restrict by, float *restrict x)
 {
 #pragma omp simd

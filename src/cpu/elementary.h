@@ -1,5 +1,5 @@
-/* cpu/elementary.h: log and exp on lanes. The polynomials are minimax fits of our own; both functions use only what AVX has
- * in eight lanes: integer arithmetic other than bitwise came with AVX2, which NE_CLONES does not name. */
+/* cpu/elementary.h: log and exp on lanes. The polynomials are minimax fits of our own; both functions use only what
+ * AVX has in eight lanes: integer arithmetic other than bitwise came with AVX2, which NE_CLONES does not name. */
 #ifndef NE_CPU_ELEMENTARY_H
 #define NE_CPU_ELEMENTARY_H
 

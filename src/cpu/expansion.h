@@ -1,23 +1,26 @@
-/* cpu/expansion.h: what a cell of points does to a target, and to a whole group of targets, by Taylor series of the kernel.
+/* cpu/expansion.h: what a cell of points does to a target, and to a whole group of targets, by Taylor series of the
+ * kernel.
  *
  *     potential  P(z) = sum_j g(|z - z_j|^2), g = q          force  f(z) = sum_j q w (z - z_j) = -1/2 grad P(z)
  *
- * since q w = -g'. So one series gives both. For a cell of W points with mean m, second moments Q about it (the first ones
- * vanish) and T = trace Q, with d = z - m, s = |d|^2, A = 2 d'Qd and g_n the n-th derivative of g at s:
+ * since q w = -g'. So one series gives both. For a cell of W points with mean m, second moments Q about it (the first
+ * ones vanish) and T = trace Q, with d = z - m, s = |d|^2, A = 2 d'Qd and g_n the n-th derivative of g at s:
  *
  *     P(z) = E_0              E_n = W g_n + T g_(n+1) + A g_(n+2)
  *     f(z) = -E_1 d - 2 g_2 Q d
  *
- * up to third moments. For a group of targets about b, with d = b - m and t = z - b now, |d + t|^2 = s + 2 d.t + |t|^2 gives
+ * up to third moments. For a group of targets about b, with d = b - m and t = z - b now, |d + t|^2 = s + 2 d.t + |t|^2
+ * gives
  *
  *     P(b + t) = sum_n g_n / n! (2 d.t + |t|^2)^n W + what Q adds
  *              = sum_(l, n) |t|^2l / l! (2 d.t)^n / n! G_(n+l) + 4 g_2 (Q d).t + 2 g_2 t'Qt + 8 g_3 ((Q d).t) (d.t)
  *
- * where G_n is E_n in terms of degree n + 2 l <= 2 in t, and W g_n in those of degree 3 and 4: fourth order in t and the
- * size of the cell together, but for its third moments. A polynomial of degree 4, so summing cells is adding coefficients.
+ * where G_n is E_n in terms of degree n + 2 l <= 2 in t, and W g_n in those of degree 3 and 4: fourth order in t and
+ * the size of the cell together, but for its third moments. A polynomial of degree 4, so summing cells is adding
+ * coefficients.
  *
- * Both series converge like powers of size / sqrt(nu + s): the width of the kernel counts like distance, because the pole
- * of g nearest to s is at -nu. form and c are constants where these functions are inlined. */
+ * Both series converge like powers of size / sqrt(nu + s): the width of the kernel counts like distance, because the
+ * pole of g nearest to s is at -nu. form and c are constants where these functions are inlined. */
 #ifndef NE_CPU_EXPANSION_H
 #define NE_CPU_EXPANSION_H
 
@@ -38,8 +41,8 @@ enum {
     ORDER    = 4,
     TERMS_2D = 15,
     TERMS_3D = 35,
-    TERMS    = 40
-}; /* TERMS: whole vectors */
+    TERMS    = 40 /* whole vectors */
+};
 
 /* A polynomial in t = z - middle. Coefficient e belongs to the monomial with the powers term_powers[e]; those of two
  * columns come first. */
@@ -72,10 +75,11 @@ NE_INLINE int term_of_pair(int a, int b)
     return term_place((a == 0) + (b == 0), (a == 1) + (b == 1), (a == 2) + (b == 2));
 }
 
-/* Cells as columns, for lanes that are cells. */
 enum {
     FAR_CELLS = 128
 };
+
+/* Cells as columns, for lanes that are cells. */
 typedef struct far_cells {
     size_t count;
     float  center[3][FAR_CELLS], weight[FAR_CELLS], trace[FAR_CELLS], second[6][FAR_CELLS];

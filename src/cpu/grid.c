@@ -205,17 +205,17 @@ size_t grid_size(int axes, const size_t *nodes)
     return size;
 }
 
-void grid_use_threads(grid_field *grid, double wanted)
+void grid_use_threads(const ne_context *context, grid_field *grid, double wanted)
 {
-    grid->threads = wanted < grid->threads_most ? 1 + (int)wanted : grid->threads_most;
-    if (grid->threads > grid->threads_most) grid->threads = grid->threads_most;
+    const int now = context_threads(context), most = now < grid->threads_most ? now : grid->threads_most;
+    grid->threads = wanted < most - 1 ? 1 + (int)wanted : most;
 }
 
 ne_status grid_create(ne_context *context, int axes, const size_t *nodes, grid_field *to)
 {
     const ne_allocator *mem  = &context->memory;
     ne_status           st   = NE_OK;
-    grid_field          made = {.axes = axes, .nodes = {1, 1, 1}, .threads_most = context_threads(context)};
+    grid_field          made = {.axes = axes, .nodes = {1, 1, 1}, .threads_most = context_threads_most(context)};
     size_t              rows = 0, longest = 0;
     for (int a = 0; a < axes; a++) {
         made.nodes[a] = nodes[a];
@@ -242,7 +242,7 @@ ne_status grid_create(ne_context *context, int axes, const size_t *nodes, grid_f
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
-    grid_use_threads(&made, (double)grid_size(axes, nodes) / NODES_PER_THREAD);
+    grid_use_threads(context, &made, (double)grid_size(axes, nodes) / NODES_PER_THREAD);
     *to  = made;
     made = (grid_field){0};
 done:

@@ -37,7 +37,7 @@ size_t grid_size(int axes, const size_t *nodes);
 /* A grid of that shape; its values are zero, its spectrum is not set. errors: NE_OUT_OF_MEMORY. */
 ne_status grid_create(ne_context *context, int axes, const size_t *nodes, grid_field *made);
 /* How many threads what follows is worth, up to what there are: 1 + wanted, rounded down. */
-void grid_use_threads(grid_field *grid, double wanted);
+void grid_use_threads(const ne_context *context, grid_field *grid, double wanted);
 void grid_clear(ne_context *context, grid_field *grid); /* a zeroed grid is fine */
 
 /* How much the values, a density of points, vary from node to node, where the points are: sum over nodes of

@@ -1,5 +1,5 @@
-/* cpu/kernel.c: see kernel.h. A power is exp(-a log u) with the polynomials of elementary.h: 0.8 ns with AVX, against 15
- * of powf. */
+/* cpu/kernel.c: see kernel.h. A power is exp(-a log u) with the polynomials of elementary.h: 0.8 ns with AVX,
+ * against 15 of powf. */
 #include "cpu/kernel.h"
 
 #include "cpu/elementary.h"

@@ -4,16 +4,16 @@
  *     Gaussian  q = exp(-s / sigma)                   w = 1 / sigma
  *     custom    what the affinity's kernel() says
  *
- * For whatever has no loop of its own. Float throughout: the relative error is about 1e-7 times the logarithm of q, 1e-7 for
- * Student with nu = 1. Work is in eights: the arrays have room for count rounded up, and s is set so far. */
+ * For whatever has no loop of its own. Float throughout: the relative error is about 1e-7 times the logarithm of q,
+ * 1e-7 for Student with nu = 1. Work is in eights: the arrays have room for count rounded up, and s is set so far. */
 #ifndef NE_CPU_KERNEL_H
 #define NE_CPU_KERNEL_H
 
 #include "backend/backend.h"
 
 enum {
-    KERNEL_TILE = 512
-}; /* the most that one call takes */
+    KERNEL_TILE = 512 /* the most that one call takes */
+};
 
 /* q and the product q w, which a repulsive force is made of. */
 void kernel_values(const output_kernel *kernel, size_t count, const float *restrict s, float *restrict q,

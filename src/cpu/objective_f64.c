@@ -8,8 +8,8 @@
  * with R_i = sum_{j != i} q_ij. Two sweeps over all pairs: log R_i first, then the gradient. All is done with log q and
  * the largest term of a row in front of the sum, so a point far from all others, whose q underflow, is no special case.
  *
- * Cost: about 60 ns a pair and sweep, the logarithms and exponentials of the C library. A block of rows is a thread's, and
- * blocks are added up in order. */
+ * Cost: about 60 ns a pair and sweep, the logarithms and exponentials of the C library. A block of rows is a
+ * thread's, and blocks are added up in order. */
 #include "cpu/objective_f64.h"
 
 #include "cpu/attract.h"

@@ -1,5 +1,5 @@
-/* cpu/objective_f64.h: the objective by its definition, over all pairs in double: the yardstick of the float kernels, for
- * gradient checks and for the reported divergence. */
+/* cpu/objective_f64.h: the objective by its definition, over all pairs in double: the yardstick of the float
+ * kernels, for gradient checks and for the reported divergence. */
 #ifndef NE_CPU_OBJECTIVE_F64_H
 #define NE_CPU_OBJECTIVE_F64_H
 
@@ -11,8 +11,8 @@
 ne_status objective_f64(ne_context *context, size_t n, size_t c, const ne_csr *p, const output_kernel *kernel,
                         ne_normalisation normalisation, const double *y, double *gradient, double *loss);
 
-/* KL(P || Q) = sum_ij p_ij log(p_ij / q_ij) of float coordinates, p symmetric, f32, scaled to sum to 1, and q normalised
- * over all pairs: n^2 pairs in float, sums in double, memory for n x c numbers. errors: NE_OUT_OF_MEMORY. */
+/* KL(P || Q) = sum_ij p_ij log(p_ij / q_ij) of float coordinates, p symmetric, f32, scaled to sum to 1, and q
+ * normalised over all pairs: n^2 pairs in float, sums in double, memory for n x c numbers. errors: NE_OUT_OF_MEMORY. */
 ne_status objective_kl(ne_context *context, size_t n, size_t c, const ne_csr *p, const output_kernel *kernel,
                        const float *z, double *kl);
 

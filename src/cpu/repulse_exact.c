@@ -2,13 +2,14 @@
  *
  *     f_i = sum_j q_ij w_ij (z_i - z_j)     normaliser = sum_i sum_{j != i} q_ij
  *
- * Cost: n^2 pairs; each block of ROWS targets streams the 4 c n bytes of z once, so it is compute bound. The Student kernel
- * with nu = 1, where q w = q^2, takes 13 operations a pair in two columns, one of them a division, which bounds the rate
- * (5 G pairs/s on a core with AVX). All other kernels, and more than three columns, go through a tile of distances.
+ * Cost: n^2 pairs; each block of ROWS targets streams the 4 c n bytes of z once, so it is compute bound. The Student
+ * kernel with nu = 1, where q w = q^2, takes 13 operations a pair in two columns, one of them a division, which bounds
+ * the rate (5 G pairs/s on a core with AVX). All other kernels, and more than three columns, go through a tile of
+ * distances.
  *
- * Lanes are targets, in columns t[k][row], and sources are broadcast from z as it is: no sum crosses lanes. Sums are float
- * over TILE sources, then double. The sources of a block's own rows always take the general path, which leaves the pair
- * i, i out: subtracting its q = 1 later would lose a sum of q that is far below 1. */
+ * Lanes are targets, in columns t[k][row], and sources are broadcast from z as it is: no sum crosses lanes. Sums are
+ * float over TILE sources, then double. The sources of a block's own rows always take the general path, which leaves
+ * the pair i, i out: subtracting its q = 1 later would lose a sum of q that is far below 1. */
 #include "cpu/repulse_exact.h"
 
 #include "base/clones.h"

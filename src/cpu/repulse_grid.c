@@ -223,7 +223,7 @@ static double force_square(const repulse_grid *with, const grid_frame *frame, fl
 }
 
 /* Fills job with the grid at hand; returns an estimate of the relative L2 error of the forces. */
-static double run(repulse_grid *with, const extent *of, repulsion_job *job)
+static double run(const ne_context *context, repulse_grid *with, const extent *of, repulsion_job *job)
 {
     const size_t       c = with->c, rows = job->row1 - job->row0;
     const grid_kernel *kernel = &with->kernel;
@@ -235,7 +235,7 @@ static double run(repulse_grid *with, const extent *of, repulsion_job *job)
         frame.origin[a] = (float)(grid->nodes[a] - SPLINE_GATHER) / 2;
     }
     /* A thread for each 60 us: below that, waiting for each other costs more than it saves. */
-    grid_use_threads(grid, cost(with, rows, grid->nodes[0] * grid->columns) / 60e3);
+    grid_use_threads(context, grid, cost(with, rows, grid->nodes[0] * grid->columns) / 60e3);
     grid_spread(grid, &frame, job->z, &with->points);
     const double rough = grid_roughness(grid) / (double)with->n - lone_of[c - 1];
     grid_convolve(grid);
@@ -269,7 +269,7 @@ ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *a
         }
         if (!shape_serves(with, &of, &fresh, fineness)) st = shape_set(context, with, &fresh);
         if (st != NE_OK) goto done;
-        error          = run(with, &of, job);
+        error          = run(context, with, &of, job);
         with->fineness = fineness;
         if (fineness && error * pow(finer[fineness - 1] / finer[fineness], 5) < promised * with->accuracy)
             with->fineness--;

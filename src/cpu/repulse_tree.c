@@ -2,8 +2,8 @@
  *
  *     f_i = sum_j q_ij w_ij (z_i - z_j)     normaliser = sum_i sum_{j != i} q_ij
  *
- * Targets are runs of RUN points in the tree's order, four runs make a run of the next level, up to TASK points, which are
- * one thread's. A run gets candidate cells from the run that it is part of, the task the root, and decides on each:
+ * Targets are runs of RUN points in the tree's order, four runs make a run of the next level, up to TASK points, which
+ * are one thread's. A run gets candidate cells from the run that it is part of, the task the root, and decides on each:
  *
  *     far     (radius + radius of the run)^2 < theta_far^2 (nu + |middle - center|^2):
  *             added once to the run's polynomial, which its parts inherit (expansion.h)
@@ -18,8 +18,9 @@
  * So far cells, of which there are most, cost a run and not a target, and lists are short because those of parts begin
  * where the whole's ended. Where the layout is small against the kernel's width sqrt(nu), the root is far for all.
  *
- * Cost per point, one thread of 3.2 GHz with AVX2, 64 k points in two columns: 30 ns while the layout is small, 200 at 20
- * points a unit of area, 300 where they are far apart. A target's sums are in one order that threads do not change. */
+ * Cost per point, one thread of 3.2 GHz with AVX2, 64 k points in two columns: 35 ns while the layout is small, 180
+ * at 20 points a unit of area, 250 where they are far apart. A target's sums are in one order that threads do not
+ * change. */
 #include "cpu/repulse_tree.h"
 
 #include "cpu/tree_sums.h"
@@ -41,10 +42,11 @@ enum {
     STACK    = LIST + BATCH * CHILDREN * DEPTH
 };
 
-/* Calibrated against exact sums on squares, normal clouds, clusters, filaments, points of which each is there five times, and
- * an outlier a hundred times as far as all others, of sizes 0.0001 to 2000, 1000 to 20000 points, 2 and 3 columns, nu from
- * 0.5 to 10: at an accuracy of 0.01 the forces are wrong by 0.2 to 0.95 %, the normaliser by less than 0.1 %. A straight line
- * is the worst layout found, with 5 %: all of a target's far cells are in two directions, at the ends of its run. */
+/* Calibrated against exact sums on squares, normal clouds, clusters, filaments, points of which each is there five
+ * times, and an outlier a hundred times as far as all others, of sizes 0.0001 to 2000, 1000 to 20000 points, 2 and 3
+ * columns, nu from 0.5 to 10: at an accuracy of 0.01 the forces are wrong by 0.1 to 0.9 %, the normaliser by less
+ * than 0.1 %. A straight line is the worst layout found, with 5 % and 0.2 %: all of a target's far cells are in two
+ * directions, at the ends of its run. */
 static const double THETA_FAR = 0.48, THETA_NEAR = 0.40;
 
 /* Squared distance beyond which nothing but points is added: fourth powers of a distance are floats below 4e9. */
@@ -80,7 +82,8 @@ struct repulse_tree {
     size_t         walk_count;
 };
 
-/* Adds the near cells and leaves listed so far to the run's targets. A target in one of the leaves leaves itself out. */
+/* Adds the near cells and leaves listed so far to the run's targets. A target in one of the leaves leaves itself
+ * out. */
 static void flush_near(const repulse_tree *with, walk *w, const target_run *run)
 {
     for (size_t l = 0; l < w->sums.leaf_count; l++) {
@@ -105,9 +108,9 @@ static void push_far(const tree *of, uint32_t id, far_cells *to)
     for (int k = 0; k < 6; k++) to->second[k][i] = moments->second[k];
 }
 
-/* Decides on the candidates, the first `depth` places of the stack. Those left for the run's parts go to `later`, and their
- * number is returned; `later` is NULL for a run without parts. Decisions are sums of comparisons, not branches, which would
- * be guessed wrong half of the time. */
+/* Decides on the candidates, the first `depth` places of the stack. Those left for the run's parts go to `later`,
+ * and their number is returned; `later` is NULL for a run without parts. Decisions are sums of comparisons, not
+ * branches, which would be guessed wrong half of the time. */
 static size_t decide(const repulse_tree *with, walk *w, const target_run *run, size_t depth, uint32_t *later)
 {
     const tree *of  = &with->tree;
@@ -192,8 +195,8 @@ static run_extent extent_of(const tree *of, uint32_t first, uint32_t last)
 
 static target_run run_of(const run_extent *part, size_t count, uint32_t first, uint32_t last)
 {
-    target_run run = {.first = first, .last = last};
-    float      box = 0, spread = 0; /* squares: the radius of the box, sum of distances from the middle */
+    target_run run     = {.first = first, .last = last};
+    float      corners = 0, spread = 0; /* squares: distance of the box's corners from its middle, sum of the points' */
     for (int k = 0; k < 3; k++) {
         float low = part[0].low[k], high = part[0].high[k];
         for (size_t g = 1; g < count; g++) {
@@ -202,7 +205,7 @@ static target_run run_of(const run_extent *part, size_t count, uint32_t first, u
         }
         run.middle[k] = 0.5f * (low + high);
         run.half[k]   = 0.5f * (high - low);
-        box += run.half[k] * run.half[k];
+        corners += run.half[k] * run.half[k];
     }
     for (size_t g = 0; g < count; g++) {
         spread += part[g].square;
@@ -211,8 +214,8 @@ static target_run run_of(const run_extent *part, size_t count, uint32_t first, u
             spread += corner * (2 * part[g].sum[k] + part[g].count * corner);
         }
     }
-    spread *= 3 / (float)(last - first); /* a full box has a third of its radius^2 as its mean square */
-    run.radius = sqrtf(box > spread ? box : spread);
+    spread *= 3 / (float)(last - first); /* in a full box the mean is a third of the corners' */
+    run.radius = sqrtf(corners > spread ? corners : spread);
     return run;
 }
 
@@ -220,7 +223,7 @@ static int owns_any(const repulse_tree *with, const target_run *run, const repul
 {
     int owns = 0;
     for (uint32_t i = run->first; i < run->last && !owns; i++)
-        owns = with->tree.order[i] >= job->row0 && with->tree.order[i] < job->row1;
+        owns = with->tree.curve.order[i] >= job->row0 && with->tree.curve.order[i] < job->row1;
     return owns;
 }
 
@@ -239,7 +242,7 @@ static double finish_run(const repulse_tree *with, walk *w, const target_run *ru
     flush_near(with, w, run);
     tree_sums_add_series(&with->tree, run->first, run->last, sums);
     for (uint32_t i = 0; i < run->last - run->first; i++) {
-        const size_t row = with->tree.order[run->first + i];
+        const size_t row = with->tree.curve.order[run->first + i];
         if (row >= job->row0 && row < job->row1) {
             total += (double)sums->potential[i] - (w->alone[i] ? 0 : 1);
             for (size_t k = 0; k < with->plan.c; k++) job->f[row * with->plan.c + k] = sums->force[k][i];
@@ -248,8 +251,8 @@ static double finish_run(const repulse_tree *with, walk *w, const target_run *ru
     return total;
 }
 
-/* The targets [first, last). Their candidates are `from`; w->sums.series is the polynomial of what is far for the run that
- * they are part of, and is left as it was. Returns the sum of q of the rows among them that are the job's. */
+/* The targets [first, last). Their candidates are `from`; w->sums.series is the polynomial of what is far for the
+ * run that they are part of, and is left as it was. Returns the sum of q of the rows among them that are the job's. */
 static double descend(const repulse_tree *with, walk *w, uint32_t first, uint32_t last, int level, const uint32_t *from,
                       size_t count, repulsion_job *job)
 {
@@ -286,8 +289,8 @@ static double run_task(const repulse_tree *with, walk *w, size_t task, repulsion
     return descend(with, w, base, last, 0, &root, 1, job);
 }
 
-/* What theta is multiplied by: 1 for an accuracy of 0.01, nu = 1 and two columns. The error grows with the fourth power of
- * theta, and with the exponent of the kernel. */
+/* What theta is multiplied by: 1 for an accuracy of 0.01, nu = 1 and two columns. The error grows with the fourth
+ * power of theta, and with the exponent of the kernel. */
 static double leniency(const repulsion_plan *plan)
 {
     return pow(plan->accuracy / 0.01, 0.25) * pow(4 / (3 + plan->kernel->shape), 0.6) * (plan->c == 2 ? 1 : 1.05);
@@ -364,8 +367,8 @@ double repulse_tree_cost(const repulsion_plan *plan, double extent, int threads)
         const double n = (double)plan->n, lenient = leniency(plan), by_n = n / 8000;
         const double width = extent / sqrt(plan->kernel->shape);
         const double point =
-            plan->c == 2 ? 32 + (240 + 12 * log2(by_n + 1)) / lenient * (1 - exp(-width / (16 * lenient * sqrt(by_n))))
-                         : 54 + 360 * pow(by_n, 0.38) / lenient * (1 - exp(-width / (9 * lenient * cbrt(by_n))));
+            plan->c == 2 ? 32 + (190 + 12 * log2(by_n + 1)) / lenient * (1 - exp(-width / (16 * lenient * sqrt(by_n))))
+                         : 54 + 300 * pow(by_n, 0.4) / lenient * (1 - exp(-width / (10 * lenient * cbrt(by_n))));
         cost = n * point * (plan->kernel->shape == 1 ? 1 : 2.2) / threads;
     }
     return cost;

@@ -1,18 +1,18 @@
 /* cpu/tree.h: a tree of cells over points in two or three columns, with the moments that a sum over a cell needs.
  *
- * Points are kept as columns in Morton order, so a cell is a range of them, and nearby points share cache lines. A cell is
- * split into quarters (eighths) until it has few points or is as small as asked for: where the kernel is smooth over a
- * cell, a finer one has nothing to add. So a cluster of equal points is one leaf. A cell with one non-empty child is left
- * out, so there are at most 2 n nodes whatever the layout. Cells of a depth are neighbors in memory: each depth is built,
- * and summed, in parallel. */
+ * Points are kept as columns in the order of the Hilbert curve, so a cell is a range of them, and nearby points
+ * share cache lines. A cell is split into quarters (eighths) until it has few points or is as small as asked for:
+ * where the kernel is smooth over a cell, a finer one has nothing to add. So a cluster of equal points is one leaf.
+ * A cell with one non-empty child is left out, so there are at most 2 n nodes whatever the layout. Cells of a depth
+ * are neighbors in memory: each depth is built, and summed, in parallel. */
 #ifndef NE_CPU_TREE_H
 #define NE_CPU_TREE_H
 
-#include "base/context.h"
+#include "cpu/curve.h"
 
 enum {
-    TREE_PAD = 16
-}; /* floats after the last point of a column that may be read */
+    TREE_PAD = 16 /* floats after the last point of a column that may be read */
+};
 
 typedef struct tree_node {
     float    center[3]; /* mean of its points; the third is 0 in two columns */
@@ -22,19 +22,17 @@ typedef struct tree_node {
     uint32_t children;
 } tree_node;
 
-/* Sums over the points of a node: their number, sum |x - center|^2, and 2 sum (x - center)(x - center)^T as xx, xy, yy or
- * xx, xy, xz, yy, yz, zz. */
+/* Sums over the points of a node: their number, sum |x - center|^2, and 2 sum (x - center)(x - center)^T as xx, xy,
+ * yy or xx, xy, xz, yy, yz, zz. */
 typedef struct tree_moments {
     float weight, trace, second[6];
 } tree_moments;
 
 typedef struct tree {
+    curve         curve;
     size_t        n, c, capacity; /* of points */
     float         origin[3]; /* a point among many, subtracted from all; the middle of their box may be far from all */
-    float        *x[3];      /* columns of the points in Morton order, relative to origin */
-    uint32_t     *order;     /* the row of each */
-    uint64_t     *key, *key_spare;
-    uint32_t     *order_spare;
+    float        *x[3];      /* columns of the points in the order of the Hilbert curve, relative to origin */
     size_t        nodes, node_capacity;
     tree_node    *node;
     tree_moments *moments;

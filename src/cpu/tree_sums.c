@@ -1,5 +1,5 @@
-/* cpu/tree_sums.c: see tree_sums.h. One body for each sum (expansion.h), built for two and three columns, for nu = 1 and
- * any nu, and for each instruction set. */
+/* cpu/tree_sums.c: see tree_sums.h. One body for each sum (expansion.h), built for two and three columns, for nu = 1
+ * and any nu, and for each instruction set. */
 #include "cpu/tree_sums.h"
 
 #include "base/clones.h"

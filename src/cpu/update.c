@@ -1,8 +1,8 @@
 /* cpu/update.c: one optimizer step; the formula is in backend/backend.h.
  *
- * Cost: about 15 operations and 32 bytes a coordinate, bound by memory: so all of it happens while a block of rows is in
- * the cache, in passes over the block that each vectorise. A block has its own sum of |g|^2, in LANES doubles added in one
- * order. */
+ * Cost: about 15 operations and 32 bytes a coordinate, bound by memory: so all of it happens while a block of rows
+ * is in the cache, in passes over the block that each vectorise. A block has its own sum of |g|^2, in LANES doubles
+ * added in one order. */
 #include "cpu/update.h"
 
 #include "base/clones.h"

@@ -9,6 +9,7 @@
 
 #include "affinity/input.h"
 #include "embedding/base_options.h"
+#include "embedding/pace.h"
 #include "graph/graph.h"
 
 /* All that a step changes, in one block without pointers, so that copying `bytes` bytes out and in again goes back to
@@ -29,6 +30,7 @@ typedef struct fit {
     float        *attraction, *repulsion;
     repulsion    *repulse;
     loop_state   *state;
+    pace          pace;
     ne_problem    problem;
     ne_csr        p_view;
     ne_terms      terms;

@@ -209,6 +209,20 @@ static ne_status one_step(ne_embedding *e, fit *f, const schedule_step *at, int 
     return st;
 }
 
+static ne_status paced_step(ne_embedding *e, fit *f, const schedule_step *at, int want_loss)
+{
+    ne_context  *context = e->context;
+    const int    all     = context_threads(context);
+    const double begin   = clock_seconds();
+    ne_status    st;
+
+    context->threads_now = f->pace.all == all ? pace_threads(&f->pace) : 1;
+    st                   = one_step(e, f, at, want_loss);
+    context->threads_now = 0;
+    pace_take(&f->pace, all, clock_seconds() - begin);
+    return st;
+}
+
 /* Steps before which the points are put in order again: as the layout forms, neighbors in memory drift apart. The cost is
  * that of about 20 steps of attraction, and below SMALL points all of z fits the cache anyway. */
 static int sort_is_due(const fit *f, int64_t step)
@@ -239,7 +253,7 @@ ne_status embedding_step(ne_embedding *e, size_t k)
         const char         *phase = at.exaggerated ? "exaggeration" : "optimize";
 
         if (sort_is_due(f, t) && (st = fit_sort(e->context, f)) != NE_OK) break;
-        if ((st = one_step(e, f, &at, check && b->track_loss)) != NE_OK) break;
+        if ((st = paced_step(e, f, &at, check && b->track_loss)) != NE_OK) break;
         if (check && s->gradient_norm < b->min_grad_norm) s->stopped = 1;
         if (check && b->verbose)
             context_log(e->context, NE_LOG_INFO, "%s: step %lld of %lld (%s), gradient norm %.3g%s%.4f", e->ops->name,

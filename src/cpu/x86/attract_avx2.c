@@ -1,9 +1,9 @@
 /* cpu/x86/attract_avx2.c: see attract_avx2.h and cpu/attract.c.
  *
- * Eight edges at a time. A point of two columns is 8 bytes, so two loads fill half a register and shuffles part x from y:
- * half the time of the hardware's gather. The loop is bound by its loads (8 of z, 4 of col in pairs, 1 of val: about 9
- * cycles), so the division costs nothing, and an estimate of the reciprocal would gain nothing. A point of three columns
- * is a masked 16-byte load, which reads nothing past the end of z.
+ * Eight edges at a time. A point of two columns is 8 bytes, so two loads fill half a register and shuffles part x from
+ * y: half the time of the hardware's gather. The loop is bound by its loads (8 of z, 4 of col in pairs, 1 of val: about
+ * 9 cycles), so the division costs nothing, and an estimate of the reciprocal would gain nothing. A point of three
+ * columns is a masked 16-byte load, which reads nothing past the end of z.
  *
  * The last edges of a row are once more its last eight, with the weights masked that are done already: one branch to
  * guess, where a loop over the rest has several. Rows of fewer than eight edges have that loop. */

@@ -8,7 +8,8 @@
 /* 1 where the build and the processor have it. */
 int attract_avx2_usable(void);
 
-/* Rows [row0, row1) of f, for two and for three columns; start, col and val are the CSR's, nu the degrees of freedom. */
+/* Rows [row0, row1) of f, for two and for three columns; start, col and val are the CSR's, nu the degrees of
+ * freedom. */
 void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu, size_t row0,
                      size_t row1, float *f);
 void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu, size_t row0,

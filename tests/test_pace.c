@@ -1,0 +1,76 @@
+/* tests/test_pace.c: the number of threads of a step follows the clock it is told. */
+#include "embedding/pace.h"
+
+#include <check.h>
+
+/* Takes steps that cost `one` with one thread and `all` with all four; returns the seconds they took. */
+static double take(pace *p, int steps, double one, double all)
+{
+    double sum = 0;
+    for (int i = 0; i < steps; i++) {
+        const int    threads = p->all == 4 ? pace_threads(p) : 1;
+        const double seconds = threads == 1 ? one : all;
+        ck_assert(threads == 1 || threads == 4);
+        pace_take(p, 4, seconds);
+        sum += seconds;
+    }
+    return sum;
+}
+
+START_TEST(all_threads_are_used_where_they_are_faster)
+{
+    pace p = {0};
+    ck_assert_double_lt(take(&p, 500, 2, 1), 500 + 20);
+}
+END_TEST
+
+START_TEST(one_thread_is_used_where_it_is_faster)
+{
+    pace p = {0};
+    ck_assert_double_lt(take(&p, 500, 1, 50), 500 + 10 * 50);
+    p = (pace){0};
+    ck_assert_double_lt(take(&p, 500, 1, 1.5), 500 + 20);
+}
+END_TEST
+
+START_TEST(it_notices_when_the_machine_becomes_busy_or_free)
+{
+    pace p = {0};
+    take(&p, 100, 2, 1);
+    ck_assert_double_lt(take(&p, 400, 2, 60), 2 * 400 + 8 * 60);
+    ck_assert_double_lt(take(&p, 1000, 2, 1), 1000 + 128 + 40);
+}
+END_TEST
+
+START_TEST(a_single_thread_needs_no_trial)
+{
+    pace p = {0};
+    for (int i = 0; i < 10; i++) {
+        pace_take(&p, 1, 1);
+        ck_assert_int_eq(pace_threads(&p), 1);
+    }
+}
+END_TEST
+
+Suite *pace_suite(void);
+
+Suite *pace_suite(void)
+{
+    Suite *s = suite_create("pace");
+    TCase *t = tcase_create("pace");
+    tcase_add_test(t, all_threads_are_used_where_they_are_faster);
+    tcase_add_test(t, one_thread_is_used_where_it_is_faster);
+    tcase_add_test(t, it_notices_when_the_machine_becomes_busy_or_free);
+    tcase_add_test(t, a_single_thread_needs_no_trial);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *r = srunner_create(pace_suite());
+    srunner_run_all(r, CK_NORMAL);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
