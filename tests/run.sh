@@ -13,7 +13,8 @@ if ! "${python:-false}" -c 'import numpy' 2>/dev/null; then
     python=/usr/bin/python3
 fi
 CMAKE_BUILD_PARALLEL_LEVEL=$(nproc)
-export CMAKE_BUILD_PARALLEL_LEVEL
+CTEST_PARALLEL_LEVEL=$(nproc) # much of a test is one thread that checks what several computed
+export CMAKE_BUILD_PARALLEL_LEVEL CTEST_PARALLEL_LEVEL
 # clang 14's thread sanitizer knows addresses of up to 28 random bits; newer kernels draw 32, and setarch turns that off.
 steady=
 [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -le 28 ] || steady="setarch -R"

@@ -161,6 +161,18 @@ START_TEST(few_points_are_exact)
 }
 END_TEST
 
+/* Thirty places with a hundred points each: most runs are two places, with all targets at the ends of their box. */
+START_TEST(runs_of_two_clusters_are_not_taken_for_full_boxes)
+{
+    for (double extent = 5; extent < 50; extent *= 2) {
+        float *z = layout_make(LAYOUT_SQUARE, MANY, 2, extent);
+        for (size_t i = 30; i < MANY; i++) memcpy(z + 2 * i, z + 2 * (i % 30), 2 * sizeof *z);
+        check((setting){MANY, 2, &layout_kernel[0], 0.01, 1}, z, 0.05, 0.001);
+        free(z);
+    }
+}
+END_TEST
+
 START_TEST(a_point_beyond_all_others_changes_nothing_for_them)
 {
     for (size_t c = 2; c <= 3; c++)
@@ -351,6 +363,14 @@ START_TEST(a_tree_holds_every_point_once_and_its_sums_are_those_of_its_points)
                 next = of.node[node->child + i].last;
             }
             if (node->children) ck_assert_uint_eq(next, node->last);
+            for (size_t k = 0; k < c && !node->children && node->last - node->first > 12; k++) { /* as small as asked */
+                float low = INFINITY, high = -INFINITY;
+                for (uint32_t i = node->first; i < node->last; i++) {
+                    low  = fminf(low, of.x[k][i]);
+                    high = fmaxf(high, of.x[k][i]);
+                }
+                ck_assert_float_le(high - low, 0.3f * 1.001f);
+            }
             ck_assert(node->children != 1 && node->first < node->last);
             const double count = node->last - node->first;
             ck_assert_float_eq(of.moments[id].weight, (float)count);
@@ -478,6 +498,7 @@ Suite *repulsion_tree_suite(void)
     tcase_add_test(sums, a_tiny_layout_loses_nothing_to_rounding);
     tcase_add_test(sums, equal_points_are_one_cell);
     tcase_add_test(sums, few_points_are_exact);
+    tcase_add_test(sums, runs_of_two_clusters_are_not_taken_for_full_boxes);
     tcase_add_test(sums, a_point_beyond_all_others_changes_nothing_for_them);
     tcase_add_test(sums, coordinates_that_are_not_finite_give_nan_and_an_end);
     tcase_add_loop_test(sums, the_bits_do_not_depend_on_the_number_of_threads, 0, 2);

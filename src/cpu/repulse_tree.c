@@ -45,8 +45,8 @@ enum {
 /* Calibrated against exact sums on squares, normal clouds, clusters, filaments, points of which each is there five
  * times, and an outlier a hundred times as far as all others, of sizes 0.0001 to 2000, 1000 to 20000 points, 2 and 3
  * columns, nu from 0.5 to 10: at an accuracy of 0.01 the forces are wrong by 0.1 to 0.9 %, the normaliser by less
- * than 0.1 %. A straight line is the worst layout found, with 5 % and 0.2 %: all of a target's far cells are in two
- * directions, at the ends of its run. */
+ * than 0.1 %. The worst layouts found are a straight line, with 5 % and 0.2 %, where all of a target's far cells are in
+ * the two directions of the ends of its run, and all points at thirty places, with 3 %. */
 static const double THETA_FAR = 0.48, THETA_NEAR = 0.40;
 
 /* Squared distance beyond which nothing but points is added: fourth powers of a distance are floats below 4e9. */

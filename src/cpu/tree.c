@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    NODES = 256 /* nodes of a depth that it is worth waking another thread for */
+    NODES = 1024 /* nodes of a depth that it is worth waking another thread for */
 };
 
 /* --- Memory. */

@@ -296,10 +296,15 @@ echo old >kept.csv
 refuse "an output that exists when the fit fails" 1 "nan.csv" nan.csv kept.csv
 check "is as it was" [ "$(cat kept.csv)" = old ]
 
-name="no room for the output" # but for 1024 bytes: LLVM's OpenMP takes that much shared memory
-said=$( (ulimit -f 1; trap '' XFSZ; "$program" plain.csv new.csv "${quick[@]}" --quiet 2>&1; echo "status $?") | cat)
-check "said: $said" [ "$said" = "ne_embed: new.csv: File too large"$'\n'"status 1" ]
-check "leaves no file" [ -z "$(find . -name 'new*')" ]
+name="no room for the output" # opening works and writing fails
+if grep -q __tsan_init "$program"; then
+    echo "SKIPPED: no room for the output: the thread sanitizer itself needs a file"
+else
+    # But for 1024 bytes: LLVM's OpenMP takes that much shared memory.
+    said=$( (ulimit -f 1; trap '' XFSZ; "$program" plain.csv new.csv "${quick[@]}" --quiet 2>&1; echo "status $?") | cat)
+    check "said: $said" [ "$said" = "ne_embed: new.csv: File too large"$'\n'"status 1" ]
+    check "leaves no file" [ -z "$(find . -name 'new*')" ]
+fi
 
 name="no room for the scores"
 "$program" plain.csv y.npy "${quick[@]}" --quiet --score >/dev/full 2>err.txt
