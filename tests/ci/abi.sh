@@ -10,7 +10,8 @@ fresh=$build/libne.abi
 # Types that ne.h does not define are left out here, on both sides: abidiff itself would need their places in the dump,
 # which change with every line.
 abidw --headers-dir include --drop-private-types --no-show-locs --no-corpus-path --no-comp-dir-path \
-    --exported-interfaces-only --type-id-style hash --out-file "$fresh" "$build/libne.so"
+    --exported-interfaces-only --type-id-style hash "$build/libne.so" >"$fresh.raw"
+sed "s|path='$PWD/|path='|" "$fresh.raw" >"$fresh"
 if [ "${2-}" = --update ]; then
     cp "$fresh" $kept
     echo "$kept: written"

@@ -35,8 +35,8 @@ cmake -S "$work" -B "$work" -DCMAKE_PREFIX_PATH="$work/moved" >"$work/log" && cm
 }
 # shellcheck disable=SC2046
 {
-    cc -std=c11 -Wall -Wextra -Werror "$work/minimal.c" $(pkg-config --cflags --libs ne) -lm -o "$work/by_pkg_config_c"
-    c++ -std=c++17 -Wall -Wextra -Werror "$work/minimal.cpp" $(pkg-config --cflags --libs ne) -lm -o "$work/by_pkg_config_cxx"
+    cc -std=c11 -Wall -Wextra -Werror "$work/minimal.c" $(pkg-config --cflags --libs ne) -o "$work/by_pkg_config_c"
+    c++ -std=c++17 -Wall -Wextra -Werror "$work/minimal.cpp" $(pkg-config --cflags --libs ne) -o "$work/by_pkg_config_cxx"
 }
 [ "$(pkg-config --modversion ne)" = "$(sed -n 's/^project(ne VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)" ] ||
     { say "ne.pc has another version than CMakeLists.txt"; exit 1; }
