@@ -32,7 +32,8 @@ static ne_status check_input(const ne_embedding *e, const ne_graph *graph, const
     if (graph && !graph->matrix.rows) return ne_fail(NE_NOT_FITTED, "graph: it has not been built");
     if (x && graph && graph->matrix.rows != x->rows)
         return ne_fail(NE_INVALID_ARGUMENT, "graph: %zu rows, x has %zu", graph->matrix.rows, x->rows);
-    *n = x ? x->rows : graph->matrix.rows;
+    if (graph) *n = graph->matrix.rows;
+    if (x) *n = x->rows;
     if (*n < 2) return ne_fail(NE_INVALID_ARGUMENT, "x: %zu row, at least 2 are needed", *n);
     if (graph && graph->kind == NE_GRAPH_AFFINITY) return NE_OK; /* bounds on neighbors have no meaning then */
     st = options_check_n(&e->options, *n);
