@@ -183,6 +183,24 @@ NE_API ne_status ne_graph_from_csr(ne_context *context, ne_graph_kind kind, cons
 NE_API ne_status ne_graph_csr(const ne_graph *graph, ne_csr *csr);
 NE_API int       ne_graph_get_kind(const ne_graph *graph);
 
+/** The graph, of either kind, in a file that reads alike on every machine and in every later version. A file that is
+ *  there already is replaced when the new one is whole. errors: NE_IO with the system's text. */
+NE_API ne_status ne_graph_save(const ne_graph *graph, const char *path);
+/** Options are those of a new graph; "recall_measured" is that of the search that made it. The file is checked in full.
+ *  errors: NE_IO: no such file, cut short, changed, or none of ours; NE_UNSUPPORTED: of a later version. */
+NE_API ne_status ne_graph_read(ne_context *context, const char *path, ne_graph **graph);
+/** For each row of queries its nearest rows of x, as many as indices (NE_I32 or NE_I64) and distances (f32 or f64) have
+ *  columns, by the graph's "metric" and exactly: ascending by (distance, index). A row of x that is also a query finds
+ *  itself. The graph gives its options only and need not be built. */
+NE_API ne_status ne_graph_query(const ne_graph *graph, const ne_dense *x, const ne_dense *queries,
+                                const ne_dense *indices, const ne_dense *distances);
+
+/** Called after steps of a fit or of a solver, and within long phases of either: phase is "knn", "affinity", "init",
+ *  "exaggeration" or "optimize"; step of steps are done; loss and gradient_norm are NaN where they are not known. Return 0
+ *  to go on, anything else to stop. May call ne_embedding_read() of the embedding that it reports on, and nothing else. */
+typedef int (*ne_progress_fn)(void *user, const char *phase, int64_t step, int64_t steps, double loss,
+                              double gradient_norm);
+
 /** A rule that turns data or distances into similarities; made by its registered name. */
 typedef struct ne_affinity ne_affinity;
 
@@ -192,6 +210,7 @@ NE_API ne_status ne_affinity_set(ne_affinity *affinity, const char *name, const 
 NE_API ne_status ne_affinity_set_real(ne_affinity *affinity, const char *name, double value);
 NE_API ne_status ne_affinity_set_int(ne_affinity *affinity, const char *name, int64_t value);
 NE_API ne_status ne_affinity_get(const ne_affinity *affinity, const char *name, char *text, size_t size);
+/** Results: "n_iter", "residual" of the solver. */
 NE_API ne_status ne_affinity_get_real(const ne_affinity *affinity, const char *name, double *value);
 NE_API ne_status ne_affinity_get_int(const ne_affinity *affinity, const char *name, int64_t *value);
 NE_API size_t    ne_affinity_option_count(const ne_affinity *affinity);
@@ -202,19 +221,25 @@ NE_API ne_status ne_affinity_option_info(const ne_affinity *affinity, size_t ind
  *  errors   NE_UNSUPPORTED: an output affinity has no input form. */
 NE_API ne_status ne_affinity_compute(ne_affinity *affinity, const ne_dense *x, ne_graph **graph);
 NE_API ne_status ne_affinity_compute_graph(ne_affinity *affinity, const ne_graph *distances, ne_graph **graph);
-/** Arrays of the last computation, one f64 a row: "bandwidth" (eps_i of exp(-d / eps_i)), "entropy". */
+/** The affinity of all pairs of rows, n x n, into y, a writable view, f32 or f64 (computed in f32). Distances and
+ *  values share its memory; nothing else is of order n^2, "phate" apart. On an error y is spoilt. A solver that has used
+ *  all its iterations logs a warning, and leaves result "residual" above its tolerance. */
+NE_API ne_status ne_affinity_compute_dense(ne_affinity *affinity, const ne_dense *x, const ne_dense *y);
+/** Rows [row0, row1) of an affinity, as a view of f32 that is valid during the call. Return 0 to go on. */
+typedef int (*ne_rows_fn)(void *user, size_t row0, size_t row1, const ne_dense *values);
+/** The same in linear memory: all rows in ascending order, handed to take at most block at a time. */
+NE_API ne_status ne_affinity_compute_rows(ne_affinity *affinity, const ne_dense *x, size_t block, ne_rows_fn take,
+                                          void *user);
+/** Phase "affinity", and "knn" before it; report may be NULL. */
+NE_API ne_status ne_affinity_set_progress(ne_affinity *affinity, ne_progress_fn report, void *user);
+/** Arrays of the last computation, one f64 a row. Over neighbors: "bandwidth" (eps_i of exp(-d / eps_i)), "entropy".
+ *  Over all pairs: what the affinity solves for, as "bandwidth" and "dual" of symmetric_entropic. */
 NE_API ne_status ne_affinity_get_array(const ne_affinity *affinity, const char *name, double *values, size_t count);
 
 /* --- 6. Embedding ----------------------------------------------------------------------------------------------- */
 
 /** A map from n x d data to n x c coordinates: iterative ("tsne") or not ("pca"). */
 typedef struct ne_embedding ne_embedding;
-
-/** Called after steps of a fit, and within long phases of it: phase is "knn", "affinity", "init", "exaggeration" or
- *  "optimize"; step of steps are done; loss and gradient_norm are NaN where they are not known. Return 0 to go on,
- *  anything else to stop. May call ne_embedding_read() of the embedding that it reports on, and nothing else of it. */
-typedef int (*ne_progress_fn)(void *user, const char *phase, int64_t step, int64_t steps, double loss,
-                              double gradient_norm);
 
 NE_API ne_status ne_embedding_create(ne_context *context, const char *name, ne_embedding **embedding);
 NE_API void      ne_embedding_free(ne_embedding *embedding);
@@ -230,13 +255,21 @@ NE_API ne_status ne_embedding_get(const ne_embedding *embedding, const char *nam
  *  "seconds_optimize". */
 NE_API ne_status ne_embedding_get_real(const ne_embedding *embedding, const char *name, double *value);
 NE_API ne_status ne_embedding_get_int(const ne_embedding *embedding, const char *name, int64_t *value);
-/** Array results, f64: "bandwidth" (n) of the input affinity; of pca: "mean" (d), "components" (c x d),
- *  "explained_variance" (c). */
+/** Array results, f64: "bandwidth" (n) of the input affinity; of pca and incremental_pca: "mean" (d), "components"
+ *  (c x d), "explained_variance" (c); of incremental_pca also "explained_variance_ratio" (c), "singular_values" (c),
+ *  "noise_variance" (1); of kernel_pca: "eigenvalues" (c), "eigenvectors" (n x c); of phate: "stress" (1), "n_iter" (1). */
 NE_API ne_status ne_embedding_get_array(const ne_embedding *embedding, const char *name, double *values, size_t count);
 NE_API size_t    ne_embedding_option_count(const ne_embedding *embedding);
 NE_API ne_status ne_embedding_option_info(const ne_embedding *embedding, size_t index, const char *field, char *text,
                                           size_t size);
 NE_API ne_status ne_embedding_set_progress(ne_embedding *embedding, ne_progress_fn progress, void *user);
+
+/** The bytes that a fit to n x d data of a type (NE_F32 or NE_F64) takes of the context's allocator at its peak, under the
+ *  present options: mostly within a tenth. Neither the caller's x and y nor an earlier fit, which stays until the new one
+ *  is there, is counted; nor what a plug-in's hooks allocate. What depends on the data is taken as for data with clusters
+ *  and few equal rows. plan() of the method gets an x without data.
+ *  errors   NE_OUT_OF_MEMORY: more than an address can reach. What a fit would say of n and of the options. */
+NE_API ne_status ne_estimate_memory(const ne_embedding *embedding, size_t n, size_t d, int32_t dtype, size_t *bytes);
 
 /** Fit the embedding to x, from the initialisation that option "init" names.
  *
@@ -259,10 +292,32 @@ NE_API ne_status ne_embedding_start(ne_embedding *embedding, const ne_graph *gra
 NE_API ne_status ne_embedding_step(ne_embedding *embedding, size_t k);
 NE_API ne_status ne_embedding_read(const ne_embedding *embedding, const ne_dense *y);
 
+/** What ne_gradient_check() found; coordinates are in the caller's order. */
+typedef struct ne_gradient_report {
+    size_t  struct_size; /* sizeof(ne_gradient_report), set by the caller */
+    double  worst;       /* largest |gradient - difference| of the coordinates tried, over the largest |gradient| */
+    int64_t row, column; /* where */
+    double  gradient, difference; /* there: what the method says, and the central difference of its loss */
+    int64_t tried;                /* coordinates: all n c, or 512 drawn by the seed */
+    double  loss;                 /* at y */
+} ne_gradient_report;
+
+/** Compare the gradient of the next step of a started embedding with central differences of its loss, at y (n x c), or
+ *  where the embedding stands (y NULL). Every method that reports a loss can be checked, a user's own above all; the
+ *  random draws are those of that step. Meant for a few hundred rows: each coordinate costs two losses.
+ *  errors   NE_NOT_FITTED: nothing was started. NE_UNSUPPORTED: the method reports no loss. */
+NE_API ne_status ne_gradient_check(ne_embedding *embedding, const ne_dense *y, ne_gradient_report *report);
+
 /** Coordinates of new rows, and rows of new coordinates, by a fitted embedding.
  *  errors   NE_NOT_FITTED; NE_UNSUPPORTED: this type has no such map. */
 NE_API ne_status ne_embedding_transform(const ne_embedding *embedding, const ne_dense *x, const ne_dense *y);
 NE_API ne_status ne_embedding_inverse_transform(const ne_embedding *embedding, const ne_dense *y, const ne_dense *x);
+
+/** Rows that arrive in blocks: the fit so far, by ne_embedding_fit() or by this, takes in those of x (m x d). The rows
+ *  are not kept, and their coordinates are what ne_embedding_transform() gives. An error leaves the fit as it was.
+ *  errors   NE_UNSUPPORTED: this type has to see all rows at once. NE_INVALID_ARGUMENT: x has other columns than the
+ *           rows before it. */
+NE_API ne_status ne_embedding_partial_fit(ne_embedding *embedding, const ne_dense *x);
 
 /* --- 7. Scores of an embedding y (n x c) of data x (n x d). Linear memory; exact neighbors; see docs/scores.md. ---- */
 
@@ -284,6 +339,31 @@ NE_API ne_status ne_score_knn_accuracy(ne_context *context, const ne_dense *y, c
 /** Mean share of the k nearest other rows in y that have the row's own label. */
 NE_API ne_status ne_score_knn_label_agreement(ne_context *context, const ne_dense *y, const int64_t *labels, size_t k,
                                               double *value);
+
+/** How the scores below are taken; a member that is 0, or NULL in place of the struct, stands for the default. */
+typedef struct ne_score_options {
+    size_t        struct_size; /* sizeof(ne_score_options) */
+    const char   *metric;      /* silhouette: a registered name ("euclidean"); "precomputed": y is n x n distances */
+    const double *weights;     /* silhouette: n, one a row (all 1) */
+    size_t        sample;      /* silhouette: so many rows, drawn at random and scored among themselves (all) */
+    size_t        clusters;    /* k-means: how many (as many as there are labels) */
+    size_t        rounds;      /* k-means: of Lloyd's iteration, at most (100) */
+    size_t        restarts;    /* k-means: the best of so many (10) */
+    uint64_t      seed;
+} ne_score_options;
+
+/** Mean over i of (b_i - a_i) / max(a_i, b_i): a_i the mean distance of row i to the other rows of its label, b_i the
+ *  least such mean over another label's rows; 0 for a row alone with its label. n^2 distances. each: n values, the terms
+ *  of that mean, NaN for rows outside of the sample; or NULL. Rousseeuw 1987. */
+NE_API ne_status ne_score_silhouette(ne_context *context, const ne_dense *y, const int64_t *labels,
+                                     const ne_score_options *options, double *each, double *value);
+/** Adjusted Rand index of the labels and the clusters that k-means finds in y, from starts by k-means++ (Arthur &
+ *  Vassilvitskii 2007). assigned: n, the cluster of each row; or NULL. */
+NE_API ne_status ne_score_kmeans_ari(ne_context *context, const ne_dense *y, const int64_t *labels,
+                                     const ne_score_options *options, int64_t *assigned, double *value);
+/** Adjusted Rand index of two labellings of n rows: 1 the same partition, 0 what chance gives. Hubert & Arabie 1985. */
+NE_API ne_status ne_score_adjusted_rand(ne_context *context, const int64_t *a, const int64_t *b, size_t n,
+                                        double *value);
 
 /* --- 8. Extending. Tables are const, live as long as the process, and only grow at the end. ---------------------- */
 
@@ -343,22 +423,38 @@ NE_API ne_status ne_metric_register(const ne_metric_ops *ops);
 
 /** What a hook may know of the fit it serves. */
 typedef struct ne_problem {
-    size_t         struct_size;
-    size_t         n, c;
-    size_t         row0, row1; /* the rows of this rank: its hooks are called for pieces of this range only */
-    const ne_csr  *affinity;   /* symmetric, sums to 1, f32, rows in working order; NULL before on_affinity_computed */
-    const int64_t *order;      /* n: the caller's index of each working row; random numbers are keyed by it */
-    uint64_t       seed;
-    int64_t        max_iter;
-    int32_t        threads;
-    int32_t        reference; /* 1 under reference=torchdr */
+    size_t          struct_size;
+    size_t          n, c;
+    size_t          row0, row1; /* the rows of this rank: its hooks are called for pieces of this range only */
+    const ne_csr   *affinity;   /* symmetric, sums to 1, f32, rows in working order; NULL before on_affinity_computed */
+    const int64_t  *order;      /* n: the caller's index of each working row; random numbers are keyed by it */
+    uint64_t        seed;
+    int64_t         max_iter;
+    int32_t         threads;
+    int32_t         reference; /* 1 under reference=torchdr */
+    ne_context     *context;   /* for ne_allocate() */
+    const ne_dense *x; /* the caller's rows in the caller's order, or NULL: in plan() and on_affinity_computed() */
+    const ne_csr   *distances;      /* what neighbors() asked for, ascending in each row: in on_affinity_computed() */
+    const float    *dense_affinity; /* n x n, where terms.dense_affinity asked for it; else NULL */
+    const int32_t  *circle;     /* n: the place of a row on a random circle fixed for the fit; NULL without sampling */
+    const int32_t  *circle_row; /* n: the row at a place */
+    const struct ne_metric_ops *metric; /* of the neighbor search, or of the graph given in its place; NULL without */
 } ne_problem;
+
+/** 128 random bits for hooks, the same for the same arguments: keyed by the fit's seed; row is a caller's index. */
+NE_API void ne_draw(const ne_problem *problem, uint32_t step, uint64_t row, uint32_t slot, uint32_t word[4]);
+/** The rotation of the circle that gives every row its slot-th partner at a step, in [1, n - 1]: row i draws
+ *  circle_row[(circle[i] + rotation) % n], and is drawn by circle_row[(circle[i] + n - rotation) % n]. Uniform over the other
+ *  rows, and each row is drawn exactly once a slot, so that both ends of a pair can gather it. */
+NE_API uint32_t ne_draw_rotation(const ne_problem *problem, uint32_t step, uint32_t slot);
 
 /** How the stock kernels serve a method, filled by plan() and changed by on_step_begin().
  *
  *  Minimised: attract * L_att + repulse * L_rep over z, with q_ij = kernel(|z_i - z_j|^2),
  *    L_att = -sum_ij p_ij log q_ij,   L_rep = log sum_{i != j} q_ij  (NE_OVER_PAIRS),
- *    (1/n) sum_i log sum_{j != i} q_ij  (NE_OVER_ROWS)  or  sum_{i != j} q_ij  (NE_UNNORMALISED). */
+ *    (1/n) sum_i log sum_{j != i} q_ij  (NE_OVER_ROWS)  or  sum_{i != j} q_ij  (NE_UNNORMALISED);
+ *  with NE_REPULSION_SAMPLED, Neg(i) the rows that i draws at this step,
+ *    L_rep = (1/n) sum_i log sum_{m in Neg(i)} q_im  (NE_OVER_ROWS)  or  -(1/n) sum_i sum_{m in Neg(i)} log(1 - q_im)  (NE_UNNORMALISED). */
 typedef struct ne_terms {
     size_t      struct_size;
     const char *affinity_out; /* before plan(): the table's */
@@ -366,6 +462,16 @@ typedef struct ne_terms {
     int32_t     normalised; /* ne_normalisation */
     int32_t     repulsion;  /* ne_repulsion */
     double      attract, repulse;
+    int64_t     negatives;         /* NE_REPULSION_SAMPLED: how many each row draws, at every step */
+    int32_t     exclude_neighbors; /* and not among its neighbors */
+    int32_t     keep_order;        /* 1: working order does not change after on_affinity_computed() */
+    int32_t     dense_affinity;    /* 1: problem.dense_affinity in place of problem.affinity */
+    int32_t     manifold;          /* ne_manifold */
+    double      momentum;          /* where the option is auto: this step's, in place of the schedule's; NaN: that */
+    int32_t     one_end;           /* 1: hooks move one end of each pair: the gradient of row i is that of the loss of
+                                      the range [i, i + 1), the other rows held fixed */
+    int32_t     again;             /* before_gradient() of the same step at another z, by ne_gradient_check(): what the
+                                      gradient takes for constant stays, what starts from the last step starts there again */
 } ne_terms;
 
 typedef enum ne_normalisation {
@@ -379,15 +485,57 @@ typedef enum ne_repulsion {
     NE_REPULSION_EXACT      = 1,
     NE_REPULSION_BARNES_HUT = 2,
     NE_REPULSION_FFT        = 3,
-    NE_REPULSION_NONE       = 4 /* the method has its own repulsion hook, or none */
+    NE_REPULSION_NONE       = 4, /* the method has its own repulsion hook, or none */
+    NE_REPULSION_SAMPLED    = 5
 } ne_repulsion;
 
-/** An affinity. An input affinity has weights(), an output affinity kernel(); both may be there.
+typedef enum ne_manifold {
+    NE_EUCLIDEAN     = 0,
+    NE_POINCARE_BALL = 1 /* z stays inside the unit ball; its optimizer is riemannian_adam */
+} ne_manifold;
+
+/** How directed rows P become the affinity. */
+typedef enum ne_combination {
+    NE_COMBINE_MEAN  = 0, /* (P + P^T) / 2, scaled to sum to 1 */
+    NE_COMBINE_UNION = 1, /* P + P^T - P o P^T: either of two independent events; not scaled */
+    NE_COMBINE_NONE  = 2  /* as it is: directed, not scaled */
+} ne_combination;
+
+/** The distances of all pairs of n rows, in memory or computed again at each visit. */
+typedef struct ne_pairs ne_pairs;
+typedef ne_status (*ne_pairs_fn)(void *user, size_t row, const float *distances);
+
+NE_API size_t ne_pairs_rows(const ne_pairs *pairs);
+/** Calls visit(user, row, distances) once for each row, from several threads and in any order, with the distances to all
+ *  n rows (to itself: what the metric says). errors: NE_CANCELLED; what visit returns for the first row that fails. */
+NE_API ne_status ne_pairs_visit(const ne_pairs *pairs, ne_pairs_fn visit, void *user);
+/** The context for ne_allocate(), and for a solver that goes through iterations: nonzero when it has to stop. */
+NE_API ne_context *ne_pairs_context(const ne_pairs *pairs);
+NE_API int         ne_pairs_progress(const ne_pairs *pairs, int64_t step, int64_t steps);
+
+/** What solve() found. */
+typedef struct ne_solution {
+    size_t  struct_size;
+    double *dual;     /* n x dual_count, for solve() to fill */
+    int64_t n_iter;   /* iterations taken */
+    double  residual; /* how far the largest condition is from being met; 0 where there is nothing to iterate */
+    int32_t met;      /* 1: within the tolerance asked for */
+} ne_solution;
+
+/** An affinity. An input affinity has weights(), rows() or matrix(), an output affinity kernel() or pair_kernel(); it may
+ *  be both. All but solve(), compute() and matrix() are called from several threads.
  *
- *  weights  One directed row: the affinities of count neighbors at the given distances, ascending, into values (they
- *           need not sum to anything: scale() tells). bandwidth receives the row's scale. Called from several threads.
- *  kernel   count squared distances s: q[i] = kernel(s[i]) and slope[i] = -d log q / ds, both finite and not negative.
- *           Called from several threads. */
+ *  weights      One directed row: the affinities of count neighbors at the given distances, ascending, into values (they
+ *               need not sum to anything: combine tells). bandwidth receives the row's scale.
+ *  kernel       count squared distances s: q[i] = kernel(s[i]) and slope[i] = -d log q / ds, both finite and not negative.
+ *  compute      In place of weights() where a row needs to know other rows: the directed affinity of a graph of distances.
+ *  pair_kernel  For a kernel that is no function of s: count pairs of rows of c coordinates, zi and zj; q[i], and if
+ *               gradient (count x c) is not NULL, that of -log q with respect to zi.
+ *  solve, rows  Over all pairs in linear memory. solve() fills dual_count numbers for each row, the ones that dual_names
+ *               names; then rows() makes one row of values from its n distances and the duals of all rows: P_row,j, or
+ *               P_j,row where across is 1. It writes all n values, the one on the diagonal too.
+ *  matrix       In place of both, for what needs all pairs at once: n rows of n values, stride apart.
+ *  prepare      Once before a computation or a fit: the one hook that may write to params, what it works out of options. */
 typedef struct ne_affinity_ops {
     size_t           struct_size; /* sizeof(ne_affinity_ops) */
     const char      *name, *help;
@@ -399,16 +547,29 @@ typedef struct ne_affinity_ops {
                          double *bandwidth);
     int32_t row_sum_is_one; /* 1: each row's weights sum to 1, and P is (P + P^T) / (2n) */
     void (*kernel)(const void *params, size_t count, const float *s, float *q, float *slope);
+    int32_t combine; /* ne_combination */
+    ne_status (*compute)(const void *params, ne_context *context, const ne_graph *distances, ne_graph **affinity);
+    void (*pair_kernel)(const void *params, size_t c, size_t count, const float *zi, const float *zj, float *q,
+                        float *gradient);
+    size_t             dual_count;
+    const char *const *dual_names;
+    ne_status (*solve)(const void *params, const ne_pairs *pairs, ne_solution *solution);
+    ne_status (*rows)(const void *params, size_t n, size_t row, int32_t across, const float *distances,
+                      const double *dual, float *values);
+    ne_status (*matrix)(const void *params, const ne_pairs *pairs, size_t stride, float *values);
+    int32_t takes_matrix; /* 1: x is no data but an n x n matrix, whose entries stand in for the distances */
+    ne_status (*prepare)(void *params);
+    const char *metric; /* the default of option "metric" where the affinity stands alone; NULL: sqeuclidean */
 } ne_affinity_ops;
 
 NE_API ne_status ne_affinity_register(const ne_affinity_ops *ops);
 
 /** A method. The loop calls, in this order: plan once; on_affinity_computed once; then for each step on_step_begin,
- *  the gradient (whole_loss, or else the attractive and the repulsive one), the optimizer, on_step_end. A NULL hook is
- *  the stock one that terms describe. z is n x c, row-major, in working order; a hook writes the rows [row0, row1) of
+ *  before_gradient, the gradient (whole_loss, or else the attractive and the repulsive one), the optimizer, on_step_end.
+ *  A NULL hook is the stock one that terms describe. z is n x c, row-major, in working order; a hook writes the rows [row0, row1) of
  *  gradient and no other (gradient points at row 0), and is called for several ranges at once from several threads.
  *  Gradient and loss hooks leave the weights attract and repulse out; the loop applies them. whole_loss() has no weights
- *  but its own. Loss hooks add up over ranges, and are called when a loss is wanted: a method with a gradient hook and
+ *  but its own. Loss hooks add up over ranges, compute in double, and are called when a loss is wanted: a method with a gradient hook and
  *  without the loss hook of the same side has no loss to report. */
 typedef struct ne_method_ops {
     size_t      struct_size;                /* sizeof(ne_method_ops) where the table was compiled */
@@ -445,6 +606,16 @@ typedef struct ne_method_ops {
                                    const ne_dense *x);
     ne_status (*get_array)(const void *state, const char *name, const double **values, size_t *count);
     void (*clear)(ne_context *context, void *state); /* frees what state holds */
+
+    /* How many neighbors of each row on_affinity_computed() finds in problem.distances: for a method without affinity_in. */
+    size_t (*neighbors)(const void *params, size_t n);
+    /* Once a step, before the gradient hooks: what they need of all of z. Called from one thread; may use
+     * problem.threads. */
+    ne_status (*before_gradient)(const void *params, const ne_problem *problem, void *state, int64_t step,
+                                 const float *z, ne_terms *terms);
+    /* Of a map without a loop: takes more rows into state, which is zeroed before the first ones. On an error state has to
+     * be what it was. */
+    ne_status (*partial_fit)(const void *params, ne_context *context, void *state, const ne_dense *x);
 } ne_method_ops;
 
 /** Add a method, which ne_embedding_create() then finds by ops->name. Safe from any thread. errors:

@@ -181,6 +181,72 @@ START_TEST(introspection_tells_all_that_the_table_holds)
 }
 END_TEST
 
+static const option_alias aliases[] = {{"mass", "weight"}, {"diameter", "girth"}, {"ripe", "count"}};
+static const option_list  lists[]   = {
+       {.name      = "fruit_kwargs",
+        .prefix    = "",
+        .automatic = "weight=auto",
+        .none      = "weight=1,count=2",
+        .members   = "weight,count,ripe"},
+       {.name = "c_kwargs", .prefix = "co", .automatic = "unt=none", .none = "unt=3", .members = "unt,lour"}};
+static const option_names names = {aliases, 3, lists, 2};
+
+START_TEST(an_alias_is_one_option_with_two_names)
+{
+    char text[64];
+    set.names = &names;
+    ck_assert_int_eq(options_set(&set, "mass", "4"), NE_OK);
+    ck_assert_double_eq(f.weight, 4);
+    ck_assert(options_given(&set, "weight") && options_given(&set, "mass") && options_has(&set, "mass"));
+    ck_assert_int_eq(options_set_real(&set, "mass", 5), NE_OK);
+    ck_assert_int_eq(options_get(&set, "mass", text, sizeof text), NE_OK);
+    ck_assert_str_eq(text, "5");
+    ck_assert_uint_eq(options_count(&set), ROWS);
+    FAILS(options_set(&set, "mass", "11"), NE_OUT_OF_RANGE, "weight: 11 is outside (0, 10] or auto");
+    FAILS(options_set(&set, "diameter", "1"), NE_UNKNOWN_NAME, "unknown option 'diameter'");
+    /* A row comes before an alias of its name. */
+    ck_assert_int_eq(options_set(&set, "ripe", "no"), NE_OK);
+    ck_assert_int_eq(f.ripe, 0);
+}
+END_TEST
+
+START_TEST(a_list_sets_several_options)
+{
+    char text[128];
+    set.names = &names;
+    ck_assert_int_eq(options_set(&set, "fruit_kwargs", " ripe = no , weight=3"), NE_OK);
+    ck_assert_double_eq(f.weight, 3);
+    ck_assert_int_eq(f.count, 2); /* none's */
+    ck_assert_int_eq(f.ripe, 0);
+    ck_assert_int_eq(options_get(&set, "fruit_kwargs", text, sizeof text), NE_OK);
+    ck_assert_str_eq(text, "weight=3,count=2,ripe=false");
+    ck_assert_int_eq(options_set(&set, "fruit_kwargs", "none"), NE_OK);
+    ck_assert_double_eq(f.weight, 1);
+    ck_assert_int_eq(options_set(&set, "fruit_kwargs", text), NE_OK);
+    ck_assert_double_eq(f.weight, 3);
+    ck_assert_int_eq(options_set(&set, "fruit_kwargs", "auto"), NE_OK);
+    ck_assert(isnan(f.weight));
+    ck_assert_int_eq(options_set(&set, "c_kwargs", "UNT=4,lour=red"), NE_OK);
+    ck_assert_int_eq(f.colour, 0);
+    ck_assert_int_eq(options_get(&set, "fruit_kwargs", text, 9), NE_OK);
+    ck_assert_str_eq(text, "weight=a");
+}
+END_TEST
+
+START_TEST(a_list_with_a_fault_is_refused_and_a_name_that_is_none_changes_nothing)
+{
+    set.names = &names;
+    FAILS(options_set(&set, "fruit_kwargs", "weight=3,colour=red"), NE_UNKNOWN_NAME,
+          "fruit_kwargs: 'colour' is not one of weight,count,ripe");
+    FAILS(options_set(&set, "fruit_kwargs", "weight=3,ripe"), NE_INVALID_ARGUMENT,
+          "fruit_kwargs: 'ripe' is not of the form name=value");
+    FAILS(options_set(&set, "fruit_kwargs", "="), NE_UNKNOWN_NAME, "fruit_kwargs: '' is not one of weight,count,ripe");
+    FAILS(options_set(&set, "fruit_kwargs", NULL), NE_INVALID_ARGUMENT, "fruit_kwargs: the value is a null pointer");
+    ck_assert_double_eq(f.weight, 2.5);
+    FAILS(options_set(&set, "fruit_kwargs", "weight=heavy"), NE_INVALID_ARGUMENT, "weight: 'heavy' is not a number");
+}
+END_TEST
+
 START_TEST(a_table_with_a_fault_is_refused)
 {
     ne_option bad = rows[0];
@@ -253,6 +319,9 @@ Suite *options_suite(void)
     tcase_add_test(t, a_bound_from_n_is_checked_when_n_is_known);
     tcase_add_test(t, a_row_hides_one_of_the_same_name_and_keeps_it_equal);
     tcase_add_test(t, introspection_tells_all_that_the_table_holds);
+    tcase_add_test(t, an_alias_is_one_option_with_two_names);
+    tcase_add_test(t, a_list_sets_several_options);
+    tcase_add_test(t, a_list_with_a_fault_is_refused_and_a_name_that_is_none_changes_nothing);
     tcase_add_test(t, a_table_with_a_fault_is_refused);
     tcase_add_test(t, numbers_are_read_and_printed_with_a_point_in_any_locale);
     tcase_add_test(t, names_are_compared_as_a_typist_would);

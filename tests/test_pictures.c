@@ -280,7 +280,7 @@ START_TEST(a_plot_has_one_scale_for_both_axes_and_y_upwards)
     plot   of;
     labels kinds = {0};
     square_labels(&kinds);
-    ck_assert_int_eq(plot_init(&of, &(plot_request){SQUARE, 5, 2, &kinds, "tsne, n = 5"}), NE_OK);
+    ck_assert_int_eq(plot_init(&of, &(plot_request){SQUARE, 5, 2, &kinds, "tsne, n = 5", 0}), NE_OK);
     ck_assert_uint_eq(of.disc_count, 5);
     ck_assert_uint_eq(of.key_count, 2);
     ck_assert_uint_eq(of.text_count, 4); /* title, "kind", two names */
@@ -298,12 +298,96 @@ START_TEST(a_plot_has_one_scale_for_both_axes_and_y_upwards)
     plot_clear(&of);
 
     const float slope[] = {0, 0, 1, 2, 4, 5}; /* the last row is highest and rightmost; 4 across, 5 up */
-    ck_assert_int_eq(plot_init(&of, &(plot_request){slope, 3, 2, NULL, NULL}), NE_OK);
+    ck_assert_int_eq(plot_init(&of, &(plot_request){slope, 3, 2, NULL, NULL, 0}), NE_OK);
     for (size_t i = 0; i < 3; i++)
         for (size_t j = 0; j < 3; j++)
             if (of.discs[i].x < of.discs[j].x) ck_assert_float_gt(of.discs[i].y, of.discs[j].y);
     plot_clear(&of);
     labels_clear(&kinds);
+}
+END_TEST
+
+/* The ring is the unit circle, whatever part of the disk the points take. */
+START_TEST(a_disk_keeps_its_scale_and_its_circle)
+{
+    static const float inside[] = {0, 0, 0.5f, 0, 0, -0.999f};
+    plot               of;
+    ck_assert_int_eq(plot_init(&of, &(plot_request){inside, 3, 2, NULL, NULL, 1}), NE_OK);
+    ck_assert_uint_eq(of.ring_count, 1);
+    const plot_ring ring  = of.rings[0];
+    size_t          found = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const double x = (double)of.discs[i].x - ring.x, y = (double)of.discs[i].y - ring.y;
+        const double scale = ring.radius - of.radius; /* of the unit; the circle leaves room for a disc */
+        for (size_t k = 0; k < 3; k++)
+            found += hypot(x - scale * (double)inside[2 * k], y + scale * (double)inside[2 * k + 1]) < 0.01;
+    }
+    ck_assert_uint_eq(found, 3);
+    ck_assert(ring.x > ring.radius && ring.y > ring.radius && ring.x + ring.radius < of.width);
+    plot_clear(&of);
+}
+END_TEST
+
+START_TEST(a_grid_gives_each_picture_a_panel_and_all_one_legend)
+{
+    labels       kinds = {0};
+    plot         of;
+    plot_request panels[7];
+    char         titles[7][8];
+    square_labels(&kinds);
+    for (size_t p = 0; p < 7; p++) {
+        snprintf(titles[p], sizeof titles[p], "m%zu", p);
+        panels[p] = (plot_request){SQUARE, 5, 2, p == 0 ? &kinds : NULL, titles[p], p == 4};
+    }
+    ck_assert_int_eq(plot_grid(&of, panels, 7), NE_OK);
+    ck_assert_uint_eq(of.disc_count, 35);
+    ck_assert_uint_eq(of.key_count, 2);
+    ck_assert_uint_eq(of.ring_count, 1);
+    ck_assert_uint_eq(of.text_count, 10); /* seven titles, the labels' name, two classes */
+    for (size_t p = 0; p < 7; p++) {
+        const plot_text *title = &of.texts[p];
+        double           low_x = 1e9, high_x = 0, low_y = 1e9, high_y = 0;
+        ck_assert_str_eq(title->text, titles[p]);
+        for (size_t i = 5 * p; i < 5 * p + 5; i++) {
+            low_x  = fmin(low_x, (double)of.discs[i].x);
+            high_x = fmax(high_x, (double)of.discs[i].x);
+            low_y  = fmin(low_y, (double)of.discs[i].y);
+            high_y = fmax(high_y, (double)of.discs[i].y);
+        }
+        ck_assert(low_x >= title->x && low_y > title->y); /* below its title, and before the next one */
+        for (size_t q = 0; q < 7; q++) {
+            const plot_text *other = &of.texts[q];
+            if (other->x > title->x) ck_assert_double_lt(high_x, other->x);
+            if (other->y > title->y) ck_assert_double_lt(high_y, other->y - other->size);
+        }
+        ck_assert(high_x < of.width && high_y < of.height);
+        ck_assert(of.keys[0].x > (float)high_x && of.keys[1].x < (float)of.width);
+    }
+    plot_clear(&of);
+    for (size_t count = 2; count <= 12; count++) {
+        plot_request some[12];
+        for (size_t p = 0; p < count; p++) some[p] = panels[p % 7];
+        ck_assert_int_eq(plot_grid(&of, some, count), NE_OK);
+        ck_assert_double_le(of.height, 1.4 * of.width);
+        plot_clear(&of);
+    }
+    check_error(plot_grid(&of, panels, PLOT_PANELS + 1), NE_UNSUPPORTED, "a picture of 65 panels; 64 are the most");
+    labels_clear(&kinds);
+}
+END_TEST
+
+START_TEST(a_ring_covers_its_area)
+{
+    for (int step = 0; step < 8; step++) {
+        const double radius = 4 + 0.7 * step, width = 1.5 + 0.3 * step;
+        canvas       on;
+        double       ink = 0;
+        ck_assert_int_eq(canvas_init(&on, 32, 32), NE_OK);
+        canvas_ring(&on, 16.3, 15.8, radius, width, (colour){0, 0, 0});
+        for (size_t i = 0; i < 32 * 32 * 3; i++) ink += (255 - (double)on.pixels[i]) / 765;
+        ck_assert_double_eq_tol(ink, 2 * 3.14159265 * radius * width, 0.1 * radius + 0.1); /* two edges, as of discs */
+        canvas_clear(&on);
+    }
 }
 END_TEST
 
@@ -314,7 +398,7 @@ START_TEST(a_plot_of_points_in_one_place_or_not_finite_is_a_plot)
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
         for (size_t cols = 1; cols <= 2; cols++) {
             plot of;
-            ck_assert_int_eq(plot_init(&of, &(plot_request){cases[c], 4 / cols, cols, NULL, NULL}), NE_OK);
+            ck_assert_int_eq(plot_init(&of, &(plot_request){cases[c], 4 / cols, cols, NULL, NULL, 0}), NE_OK);
             ck_assert(of.width > 100 && of.width < 4000 && of.height > 100 && of.height < 4000);
             for (size_t i = 0; i < of.disc_count; i++) ck_assert(isfinite(of.discs[i].x) && isfinite(of.discs[i].y));
             plot_clear(&of);
@@ -337,8 +421,8 @@ START_TEST(the_drawing_order_is_mixed_and_the_same_every_time)
         kind[i]      = i < ROWS / 2 ? 0 : 1;
     }
     ck_assert_int_eq(labels_from_numbers(kind, ROWS, &of), NE_OK);
-    ck_assert_int_eq(plot_init(&a, &(plot_request){y, ROWS, 2, &of, NULL}), NE_OK);
-    ck_assert_int_eq(plot_init(&b, &(plot_request){y, ROWS, 2, &of, NULL}), NE_OK);
+    ck_assert_int_eq(plot_init(&a, &(plot_request){y, ROWS, 2, &of, NULL, 0}), NE_OK);
+    ck_assert_int_eq(plot_init(&b, &(plot_request){y, ROWS, 2, &of, NULL, 0}), NE_OK);
     for (size_t i = 0; i < ROWS; i++) {
         ck_assert_float_eq(a.discs[i].x, b.discs[i].x);
         ck_assert_float_eq(a.discs[i].y, b.discs[i].y);
@@ -371,7 +455,7 @@ START_TEST(many_numbers_get_a_scale_and_many_words_a_legend)
         words[i] = text[i];
     }
     ck_assert_int_eq(labels_from_numbers(number, ROWS, &of), NE_OK);
-    ck_assert_int_eq(plot_init(&made, &(plot_request){y, ROWS, 1, &of, NULL}), NE_OK);
+    ck_assert_int_eq(plot_init(&made, &(plot_request){y, ROWS, 1, &of, NULL, 0}), NE_OK);
     ck_assert_uint_eq(made.key_count, 0);
     ck_assert_uint_gt(made.box_count, 100);
     ck_assert_uint_ge(made.text_count, 4); /* 0, 2, 4, 6, 8 */
@@ -381,7 +465,7 @@ START_TEST(many_numbers_get_a_scale_and_many_words_a_legend)
     labels_clear(&of);
 
     ck_assert_int_eq(labels_from_words(words, ROWS, NULL, &of), NE_OK);
-    ck_assert_int_eq(plot_init(&made, &(plot_request){y, ROWS, 1, &of, NULL}), NE_OK);
+    ck_assert_int_eq(plot_init(&made, &(plot_request){y, ROWS, 1, &of, NULL, 0}), NE_OK);
     ck_assert_uint_eq(made.key_count, PLOT_KEYS - 1);
     ck_assert_str_eq(made.texts[PLOT_KEYS - 1].text, "and 41 more");
     for (size_t i = 0; i < made.key_count; i++) ck_assert(made.keys[i].x < made.width && made.keys[i].y < made.height);
@@ -397,6 +481,8 @@ START_TEST(titles_say_how_other_dimensions_were_drawn)
     ck_assert_str_eq(text, "tsne, n = 1,234,567");
     plot_title("tsne", 100, 3, text);
     ck_assert_str_eq(text, "tsne, n = 100, first 2 principal axes of 3");
+    plot_title("tsne", 0, 2, text);
+    ck_assert_str_eq(text, "tsne");
     plot_title("pca", 1000, 1, text);
     ck_assert_str_eq(text, "pca, n = 1,000, in 1 dimension; heights are random");
 }
@@ -407,7 +493,7 @@ START_TEST(a_png_shows_the_discs_in_their_colours)
     plot   of;
     labels kinds = {0};
     square_labels(&kinds);
-    ck_assert_int_eq(plot_init(&of, &(plot_request){SQUARE, 5, 2, &kinds, "title"}), NE_OK);
+    ck_assert_int_eq(plot_init(&of, &(plot_request){SQUARE, 5, 2, &kinds, "title", 0}), NE_OK);
     FILE *file = fopen(at("p.png"), "wb");
     ck_assert_int_eq(plot_png(&of, file), NE_OK);
     fclose(file);
@@ -445,7 +531,8 @@ START_TEST(an_svg_has_every_disc_and_escapes_its_text)
     labels kinds = {0};
     bytes  svg   = {0};
     square_labels(&kinds);
-    ck_assert_int_eq(plot_init(&of, &(plot_request){SQUARE, 5, 2, &kinds, "caf\xC3\xA9 \xFF\x01 \xED\xA0\x80"}), NE_OK);
+    ck_assert_int_eq(plot_init(&of, &(plot_request){SQUARE, 5, 2, &kinds, "caf\xC3\xA9 \xFF\x01 \xED\xA0\x80", 0}),
+                     NE_OK);
     FILE *file = fopen(at("p.svg"), "wb");
     ck_assert_int_eq(plot_svg(&of, file), NE_OK);
     fclose(file);
@@ -479,6 +566,9 @@ Suite *pictures_suite(void)
     tcase_add_test(tests, shapes_that_reach_over_the_edge_are_cut);
     tcase_add_test(tests, every_letter_has_strokes_within_its_width);
     tcase_add_test(tests, a_plot_has_one_scale_for_both_axes_and_y_upwards);
+    tcase_add_test(tests, a_disk_keeps_its_scale_and_its_circle);
+    tcase_add_test(tests, a_grid_gives_each_picture_a_panel_and_all_one_legend);
+    tcase_add_test(tests, a_ring_covers_its_area);
     tcase_add_test(tests, a_plot_of_points_in_one_place_or_not_finite_is_a_plot);
     tcase_add_test(tests, the_drawing_order_is_mixed_and_the_same_every_time);
     tcase_add_test(tests, many_numbers_get_a_scale_and_many_words_a_legend);

@@ -41,7 +41,8 @@ static void close_all(void)
 static ne_status start(size_t n, size_t c, ne_repulsion method)
 {
     drop();
-    return cpu_repulsion_create(context, &(repulsion_plan){n, c, &kernel, method, 0.01}, &repulse);
+    return cpu_repulsion_create(
+        context, &(repulsion_plan){.n = n, .c = c, .kernel = &kernel, .method = method, .accuracy = 0.01}, &repulse);
 }
 
 static ne_status run_rows(size_t row0, size_t row1, double *normaliser)

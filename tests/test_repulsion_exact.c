@@ -310,7 +310,7 @@ START_TEST(the_divergence_equals_a_double_loop)
                         kl += (double)p.val[e] * (log((double)p.val[e]) - log_q);
                     }
                 for (int64_t e = 0; e < p.start[N]; e++) p.val[e] *= (float)scale;
-                ck_assert_int_eq(objective_kl(context, N, c, &p.csr, &layout_kernel[k], z, &got), NE_OK);
+                ck_assert_int_eq(objective_kl(context, N, c, &p.csr, &layout_kernel[k], NE_OVER_PAIRS, z, &got), NE_OK);
                 for (int64_t e = 0; e < p.start[N]; e++) p.val[e] /= (float)scale;
                 ck_assert_double_eq_tol(got, kl, 2e-6);
                 free(z);

@@ -44,7 +44,9 @@ static void close_all(void)
 static ne_status start(size_t n, size_t c, double accuracy)
 {
     drop();
-    return repulse_grid_create(context, &(repulsion_plan){n, c, &kernel, NE_REPULSION_FFT, accuracy}, &grid);
+    return repulse_grid_create(
+        context, &(repulsion_plan){.n = n, .c = c, .kernel = &kernel, .method = NE_REPULSION_FFT, .accuracy = accuracy},
+        &grid);
 }
 
 static ne_status run_rows(size_t n, size_t c, size_t row0, size_t row1, double *normaliser)

@@ -67,11 +67,12 @@ START_TEST(a_linear_schedule_is_torchs_descent)
 {
     schedule_rule rule = tsne(1000);
     double        v = 0, z = 3, u = 0, w = 3;
-    rule.linear   = 1;
-    rule.early    = 1;
-    rule.rate     = 0.2;
-    rule.momentum = 0.7;
-    rule.max_iter = 50;
+    rule.scheduler.kind         = SCHEDULER_LINEAR;
+    rule.scheduler.start_factor = rule.scheduler.end_factor = rule.scheduler.total_iters = NAN;
+    rule.early                                                                           = 1;
+    rule.rate                                                                            = 0.2;
+    rule.momentum                                                                        = 0.7;
+    rule.max_iter                                                                        = 50;
     for (int64_t t = 0; t < 50; t++) {
         const schedule_step at = schedule_at(&rule, t);
         v                      = 0.7 * v + 2 * z;
@@ -86,13 +87,58 @@ END_TEST
 /* methods.md, M3: after exaggeration the schedule starts again from the rate then in force. */
 START_TEST(a_linear_schedule_under_reference_starts_again)
 {
-    schedule_rule rule = tsne(4000);
-    rule.reference     = 1;
-    rule.linear        = 1;
-    rule.rate          = 1;
+    schedule_rule rule          = tsne(4000);
+    rule.reference              = 1;
+    rule.scheduler.kind         = SCHEDULER_LINEAR;
+    rule.scheduler.start_factor = rule.scheduler.end_factor = rule.scheduler.total_iters = NAN;
+    rule.rate                                                                            = 1;
     ck_assert_double_eq_tol(schedule_at(&rule, 100).rate, 1 - 100.0 / 500, 1e-12);
     ck_assert_double_eq_tol(schedule_at(&rule, 101).rate, 1 - 101.0 / 500, 1e-12);
     ck_assert_double_eq_tol(schedule_at(&rule, 301).rate, (1 - 101.0 / 500) * (1 - 200.0 / 500), 1e-12);
+}
+END_TEST
+
+static schedule_rule scheduled(int32_t kind)
+{
+    schedule_rule rule = tsne(1000);
+    rule.early         = 1;
+    rule.rate          = 2;
+    rule.scheduler     = (scheduler_rule){(scheduler_kind)kind, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    return rule;
+}
+
+START_TEST(a_scheduler_without_parameters_spans_the_fit)
+{
+    schedule_rule rule = scheduled(SCHEDULER_LINEAR);
+    ck_assert_double_eq(schedule_at(&rule, 0).rate, 2);
+    ck_assert_double_eq_tol(schedule_at(&rule, 499).rate, 2.0 / 500, 1e-12);
+    rule = scheduled(SCHEDULER_STEP);
+    ck_assert_double_eq(schedule_at(&rule, 333).rate, 2);
+    ck_assert_double_eq_tol(schedule_at(&rule, 334).rate, 0.2, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 499).rate, 0.2, 1e-12);
+    rule = scheduled(SCHEDULER_EXPONENTIAL);
+    ck_assert_double_eq_tol(schedule_at(&rule, 250).rate, 0.2, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 500).rate, 0.02, 1e-12);
+    rule = scheduled(SCHEDULER_COSINE);
+    ck_assert_double_eq_tol(schedule_at(&rule, 250).rate, 1, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 499).rate, 1 + cos(3.141592653589793 * 499 / 500), 1e-9);
+}
+END_TEST
+
+/* methods.md, M2 and M3: torch's warm-up, and again a third of it after exaggeration. */
+START_TEST(a_warm_up_under_reference_runs_again)
+{
+    schedule_rule rule          = scheduled(SCHEDULER_LINEAR);
+    rule.scheduler.start_factor = 1.0 / 3;
+    rule.scheduler.end_factor   = 1;
+    rule.scheduler.total_iters  = 5;
+    rule.early                  = 12;
+    rule.reference              = 1;
+    ck_assert_double_eq_tol(schedule_at(&rule, 0).rate, 2.0 / 3, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 2).rate, 2 * (1.0 / 3 + 2.0 / 3 * 0.4), 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 100).rate, 2, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 101).rate, 2.0 / 3, 1e-12);
+    ck_assert_double_eq_tol(schedule_at(&rule, 106).rate, 2, 1e-12);
 }
 END_TEST
 
@@ -108,6 +154,8 @@ Suite *schedule_suite(void)
     tcase_add_test(t, reference_keeps_the_faults_of_its_model);
     tcase_add_test(t, a_linear_schedule_is_torchs_descent);
     tcase_add_test(t, a_linear_schedule_under_reference_starts_again);
+    tcase_add_test(t, a_scheduler_without_parameters_spans_the_fit);
+    tcase_add_test(t, a_warm_up_under_reference_runs_again);
     suite_add_tcase(s, t);
     return s;
 }

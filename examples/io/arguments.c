@@ -4,106 +4,45 @@
  * -- is an option of the method, and only the library knows which of those there are. */
 #include "io/arguments.h"
 #include "io/bytes.h"
+#include "io/flags.h"
+#include "io/methods.h"
+#include "io/scores.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-typedef enum flag_kind {
-    FLAG_SWITCH,
-    FLAG_TEXT,
-    FLAG_COUNT /* 1 or more */
-} flag_kind;
-
-typedef struct flag {
-    const char *name, *value, *help;
-    flag_kind   kind;
-    size_t      offset;
-} flag;
-
 static const char DEFAULT_METHOD[] = "tsne";
 
 #define AT(field) offsetof(arguments, field)
 static const flag FLAGS[] = {
-    {"method", "NAME", "how to embed; the methods are listed below", FLAG_TEXT, AT(method)},
-    {"labels", "FILE", "a label a row: .npy, IDX, or text with one word or number a line", FLAG_TEXT, AT(labels)},
-    {"label-column", "NAME", "the column of a .csv or .tsv that holds labels and no data", FLAG_TEXT, AT(label_column)},
-    {"id-column", "NAME", "the column to carry over to the first one of a .csv OUTPUT", FLAG_TEXT, AT(id_column)},
-    {"rows", "N", "take the first N rows only", FLAG_COUNT, AT(rows)},
-    {"standardize", NULL, "first give each column mean 0 and standard deviation 1", FLAG_SWITCH, AT(standardize)},
-    {"pca", "N", "then reduce the columns to N principal components", FLAG_COUNT, AT(pca)},
-    {"plot", "FILE", "draw the embedding into a .png or .svg", FLAG_TEXT, AT(plot)},
-    {"score", NULL, "print scores; their time grows with the square of the rows", FLAG_SWITCH, AT(score)},
-    {"threads", "N", "use N threads", FLAG_COUNT, AT(threads)},
-    {"quiet", NULL, "say nothing but warnings and errors", FLAG_SWITCH, AT(quiet)},
-    {"version", NULL, "print the version", FLAG_SWITCH, AT(version)},
-    {"help", NULL, "print this (so does -h), or with --method NAME the options of that method", FLAG_SWITCH, AT(help)},
+    {"method", "NAME[,NAME]", "how to embed; several methods, or all, are drawn side by side", FLAG_TEXT, AT(method),
+     NULL},
+    {"skip", "NAME[,NAME]", "methods to leave out of --method all", FLAG_TEXT, AT(skip), NULL},
+    {"output", "FILE", "OUTPUT by name", FLAG_TEXT, AT(output), NULL},
+    {"labels", "FILE", "a label a row: .npy, IDX, or text with one word or number a line", FLAG_TEXT, AT(labels), NULL},
+    {"label-column", "NAME", "the column of a .csv or .tsv that holds labels and no data", FLAG_TEXT, AT(label_column),
+     NULL},
+    {"id-column", "NAME", "the column to carry over to the first one of a .csv OUTPUT", FLAG_TEXT, AT(id_column), NULL},
+    {"rows", "N", "take the first N rows only", FLAG_COUNT, AT(rows), NULL},
+    {"standardize", NULL, "first give each column mean 0 and standard deviation 1", FLAG_SWITCH, AT(standardize), NULL},
+    {"pca", "N", "then reduce the columns to N principal components", FLAG_COUNT, AT(pca), NULL},
+    {"plot", "FILE", "draw the embedding into a .png or .svg; OUTPUT may then be left out", FLAG_TEXT, AT(plot), NULL},
+    {"score", "[NAME,...]", "print these scores, or all; their time grows with the square of the rows", FLAG_OPTIONAL,
+     AT(score), scores_are_named},
+    {"threads", "N", "use N threads", FLAG_COUNT, AT(threads), NULL},
+    {"quiet", NULL, "say nothing but warnings and errors", FLAG_SWITCH, AT(quiet), NULL},
+    {"version", NULL, "print the version", FLAG_SWITCH, AT(version), NULL},
+    {"help", NULL, "print this (so does -h), or with --method NAME the options of that method", FLAG_SWITCH, AT(help),
+     NULL},
 };
 
 enum {
     FLAG_TOTAL  = sizeof FLAGS / sizeof *FLAGS,
     HELP_COLUMN = 24,
-    WORD_LENGTH = 24,
     INFO_TEXT   = 256
 };
-
-/* - and _ are one letter in the name of a flag, which ends at a 0 or at '='. */
-static int flag_letter(char c)
-{
-    return c == '_' ? '-' : c == '=' ? 0 : c;
-}
-
-static const flag *flag_find(const char *name)
-{
-    for (size_t i = 0; i < FLAG_TOTAL; i++) {
-        size_t at = 0;
-        while (flag_letter(name[at]) && flag_letter(name[at]) == FLAGS[i].name[at]) at++;
-        if (!flag_letter(name[at]) && !FLAGS[i].name[at]) return &FLAGS[i];
-    }
-    return NULL;
-}
-
-/* Levenshtein's distance, of names of up to WORD_LENGTH letters. */
-static size_t flag_distance(const char *a, const char *b)
-{
-    size_t row[WORD_LENGTH + 1] = {0};
-    for (size_t j = 0; j <= strlen(b); j++) row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0]          = i + 1;
-        for (size_t j = 0; b[j]; j++) {
-            const size_t change = diagonal + (flag_letter(a[i]) != flag_letter(b[j]));
-            const size_t gap    = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
-            diagonal            = row[j + 1];
-            row[j + 1]          = change < gap ? change : gap;
-        }
-    }
-    return row[strlen(b)];
-}
-
-static ne_status flag_set(const flag *of, const char *value, arguments *to)
-{
-    char *const field = (char *)to + of->offset;
-    if (of->kind == FLAG_SWITCH) {
-        if (value) return ne_fail(NE_INVALID_ARGUMENT, "--%s: '%s' is given, and it takes no value", of->name, value);
-        *(int *)field = 1;
-        return NE_OK;
-    }
-    if (!value) return ne_fail(NE_INVALID_ARGUMENT, "--%s: needs a value, %s", of->name, of->value);
-    if (of->kind == FLAG_TEXT) {
-        *(const char **)field = value;
-        return NE_OK;
-    }
-    char *end             = NULL;
-    errno                 = 0;
-    const long long count = strtoll(value, &end, 10);
-    if (end == value || *end) return ne_fail(NE_INVALID_ARGUMENT, "--%s: '%s' is not a whole number", of->name, value);
-    if (count < 1 || errno == ERANGE) return ne_fail(NE_OUT_OF_RANGE, "--%s: %s is outside [1, inf)", of->name, value);
-    *(int64_t *)field = count;
-    return NE_OK;
-}
 
 static ne_status option_add(const char *name, const char *value, arguments *to)
 {
@@ -121,26 +60,24 @@ static ne_status option_add(const char *name, const char *value, arguments *to)
 
 ne_status arguments_parse(int argc, char **argv, arguments *to)
 {
-    ne_status st         = NE_OK;
-    int       only_names = 0; /* after "--" */
+    const flag_table table      = {FLAGS, FLAG_TOTAL, to};
+    ne_status        st         = NE_OK;
+    int              only_names = 0;
     for (int i = 1; i < argc && st == NE_OK; i++) {
-        const char *word = argv[i];
-        if (!only_names && strcmp(word, "--") == 0) {
-            only_names = 1;
-        } else if (!only_names && strcmp(word, "-h") == 0) {
+        const char *word = argv[i], *value = NULL;
+        flag_found  found = FLAG_OWN;
+        if (!only_names && strcmp(word, "-h") == 0) {
             to->help = 1;
-        } else if (!only_names && strncmp(word, "--", 2) == 0) {
-            const flag *own   = flag_find(word + 2);
-            const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : NULL;
-            if (!value && !(own && own->kind == FLAG_SWITCH) && i + 1 < argc) value = argv[++i];
-            st = own ? flag_set(own, value, to) : option_add(word + 2, value, to);
-        } else if (!only_names && word[0] == '-' && word[1]) {
-            st = ne_fail(NE_INVALID_ARGUMENT, "unknown option '%s'; options begin with --", word);
-        } else if (to->input && to->output) {
-            st = ne_fail(NE_INVALID_ARGUMENT, "'%s' is one name too many; one INPUT and one OUTPUT are taken", word);
-        } else {
-            *(to->input ? &to->output : &to->input) = word;
+            continue;
         }
+        st = flags_read(&table, argc, argv, &i, &only_names, &found, &value);
+        if (st != NE_OK || found == FLAG_OWN) continue;
+        if (found == FLAG_OTHER) st = option_add(word + 2, value, to);
+        else if (found == FLAG_DASH)
+            st = ne_fail(NE_INVALID_ARGUMENT, "unknown option '%s'; options begin with --", word);
+        else if (to->input && to->output)
+            st = ne_fail(NE_INVALID_ARGUMENT, "'%s' is one name too many; one INPUT and one OUTPUT are taken", argv[i]);
+        else *(to->input ? &to->output : &to->input) = argv[i];
     }
     return st;
 }
@@ -151,23 +88,30 @@ static int same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+ne_status arguments_check_output(const arguments *from, const char *path)
+{
+    if (same_file(from->input, path)) return ne_fail(NE_INVALID_ARGUMENT, "%s: is INPUT and OUTPUT at once", path);
+    if (from->labels && same_file(from->labels, path))
+        return ne_fail(NE_INVALID_ARGUMENT, "%s: holds the labels and is OUTPUT at once", path);
+    return NE_OK;
+}
+
 ne_status arguments_check(const arguments *from)
 {
-    const char *missing = !from->input ? "INPUT" : !from->output ? "OUTPUT" : NULL;
+    const char *missing = !from->input ? "INPUT" : !from->output && !from->plot ? "OUTPUT" : NULL;
     if (missing)
         return ne_fail(NE_INVALID_ARGUMENT,
                        "%s is missing; usage: ne_embed INPUT OUTPUT [--OPTION VALUE ...], see --help", missing);
-    if (!bytes_name_ends(from->output, ".npy") && !bytes_name_ends(from->output, ".csv"))
+    if (from->output && !bytes_name_ends(from->output, ".npy") && !bytes_name_ends(from->output, ".csv"))
         return ne_fail(NE_INVALID_ARGUMENT, "%s: OUTPUT ends neither in .npy nor in .csv", from->output);
     if (from->plot && !bytes_name_ends(from->plot, ".png") && !bytes_name_ends(from->plot, ".svg"))
         return ne_fail(NE_INVALID_ARGUMENT, "--plot: %s ends neither in .png nor in .svg", from->plot);
-    if (same_file(from->input, from->output))
-        return ne_fail(NE_INVALID_ARGUMENT, "%s: is INPUT and OUTPUT at once", from->output);
-    if (from->labels && same_file(from->labels, from->output))
-        return ne_fail(NE_INVALID_ARGUMENT, "%s: holds the labels and is OUTPUT at once", from->output);
     if (from->labels && from->label_column)
         return ne_fail(NE_INVALID_ARGUMENT, "--labels and --label-column: only one of them can give the labels");
-    return NE_OK;
+    if (from->labels && strcmp(from->labels, "-") == 0 && strcmp(from->input, "-") == 0)
+        return ne_fail(NE_INVALID_ARGUMENT, "--labels: standard input is INPUT already");
+    const ne_status st = from->output ? arguments_check_output(from, from->output) : NE_OK;
+    return st == NE_OK && from->score ? scores_check(from->score) : st;
 }
 
 const char *arguments_default_method(void)
@@ -175,21 +119,33 @@ const char *arguments_default_method(void)
     return DEFAULT_METHOD;
 }
 
-ne_status arguments_apply(const arguments *from, ne_embedding *embedding)
+/* The library's own words tell an option that is not there from a value that is none. */
+static int is_unknown_option(ne_status st)
+{
+    static const char words[] = "unknown option '";
+    return st == NE_UNKNOWN_NAME && strncmp(ne_last_error(), words, strlen(words)) == 0;
+}
+
+static ne_status option_is_unknown(const char *name)
+{
+    const flag  *nearest  = NULL;
+    const size_t distance = flags_distance(&(flag_table){FLAGS, FLAG_TOTAL, NULL}, name, &nearest);
+    if (distance <= (strlen(nearest->name) <= 4 ? 1 : 2))
+        return ne_fail(NE_UNKNOWN_NAME, "unknown option '%s'; did you mean '--%s'?", name, nearest->name);
+    return NE_UNKNOWN_NAME; /* the text of the library stands */
+}
+
+ne_status arguments_apply(const arguments *from, ne_embedding *const *embeddings, size_t count)
 {
     for (size_t i = 0; i < from->option_count; i++) {
         const method_option *option = &from->options[i];
-        const ne_status      st     = ne_embedding_set(embedding, option->name, option->value);
-        if (st == NE_UNKNOWN_NAME) {
-            size_t best = 0;
-            for (size_t k = 1; k < FLAG_TOTAL; k++)
-                if (flag_distance(option->name, FLAGS[k].name) < flag_distance(option->name, FLAGS[best].name))
-                    best = k;
-            const size_t near = strlen(FLAGS[best].name) <= 4 ? 1 : 2;
-            if (flag_distance(option->name, FLAGS[best].name) <= near)
-                return ne_fail(st, "unknown option '%s'; did you mean '--%s'?", option->name, FLAGS[best].name);
+        size_t               known  = 0;
+        for (size_t m = 0; m < count; m++) {
+            const ne_status st = ne_embedding_set(embeddings[m], option->name, option->value);
+            if (st != NE_OK && !is_unknown_option(st)) return st;
+            known += st == NE_OK;
         }
-        if (st != NE_OK) return st;
+        if (known == 0) return option_is_unknown(option->name);
     }
     return NE_OK;
 }
@@ -203,18 +159,23 @@ void arguments_clear(arguments *of)
 
 void arguments_help(FILE *file)
 {
-    fprintf(file, "usage: ne_embed INPUT OUTPUT [--method %s] [--OPTION VALUE ...]\n\n", DEFAULT_METHOD);
+    fprintf(file, "usage: ne_embed INPUT OUTPUT [--method %s] [--OPTION VALUE ...]\n", DEFAULT_METHOD);
+    fprintf(file, "       ne_embed INPUT --method all --plot PICTURE [--OPTION VALUE ...]\n\n");
     fprintf(file, "Embeds the rows of INPUT in a plane, or in as many dimensions as --n_components says.\n\n");
-    fprintf(file, "  %-*s.npy, IDX (as MNIST), .csv or .tsv, gzipped or not\n", HELP_COLUMN, "INPUT");
+    fprintf(file, "  %-*s.npy, IDX (as MNIST), .csv or .tsv, gzipped or not; - is standard input\n", HELP_COLUMN,
+            "INPUT");
     fprintf(file, "  %-*s.npy or .csv; it is written whole or not at all\n\n", HELP_COLUMN, "OUTPUT");
-    for (size_t i = 0; i < FLAG_TOTAL; i++) {
-        char name[HELP_COLUMN + 8];
-        snprintf(name, sizeof name, "--%s %s", FLAGS[i].name, FLAGS[i].value ? FLAGS[i].value : "");
-        fprintf(file, "  %-*s%s\n", HELP_COLUMN, name, FLAGS[i].help);
-    }
+    flags_help(&(flag_table){FLAGS, FLAG_TOTAL, NULL}, HELP_COLUMN, file);
+    fprintf(file,
+            "\nSeveral methods: each is fitted to the same rows and drawn in a panel of its own; OUTPUT y.csv\n"
+            "becomes y.NAME.csv for each. An option goes to those of them that have it. all is every method that\n"
+            "takes steps, marked with * below; those of n^2 pairs take long on many rows: see --rows and --skip.\n");
     fprintf(file, "\nMethods, and what --method NAME --help says about their options:\n");
     for (size_t i = 0; ne_type_name("method", i); i++)
-        fprintf(file, "  %-*s%s\n", HELP_COLUMN, ne_type_name("method", i), ne_type_help("method", i));
+        fprintf(file, "%c %-*s%s\n", methods_is_of_all(ne_type_name("method", i)) ? '*' : ' ', HELP_COLUMN,
+                ne_type_name("method", i), ne_type_help("method", i));
+    fprintf(file, "\nScores:\n");
+    scores_help(HELP_COLUMN, file);
     fprintf(file, "\nExit status: 0 done, 1 failed, 2 the command line is wrong.\n");
 }
 

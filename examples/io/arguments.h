@@ -13,9 +13,10 @@ typedef struct method_option {
 } method_option;
 
 typedef struct arguments {
-    const char    *input, *output, *method, *labels, *plot, *label_column, *id_column; /* NULL: not given */
-    int64_t        rows, pca, threads;                                                 /* 0: not given */
-    int            standardize, score, quiet, help, version;
+    const char    *input, *output, *method, *skip, *labels, *plot, *label_column, *id_column; /* NULL: not given */
+    const char    *score;              /* NULL: not given; "": all; else a list of names */
+    int64_t        rows, pca, threads; /* 0: not given */
+    int            standardize, quiet, help, version;
     method_option *options;
     size_t         option_count;
 } arguments;
@@ -23,11 +24,16 @@ typedef struct arguments {
 /** Reads the command line; what it keeps points into argv.
  *  errors   NE_INVALID_ARGUMENT, NE_OUT_OF_RANGE, NE_OUT_OF_MEMORY. */
 ne_status arguments_parse(int argc, char **argv, arguments *to);
-/** What must hold when neither help nor version is asked for: INPUT, OUTPUT and their names. */
+/** What must hold when neither help nor version is asked for: INPUT, OUTPUT and their names. OUTPUT may be missing where
+ *  there is a picture to write. */
 ne_status arguments_check(const arguments *from);
-/** Hands the method's options to the embedding. errors: the library's, and its text. */
-ne_status arguments_apply(const arguments *from, ne_embedding *embedding);
+/** Hands each option to those of the embeddings that have it.
+ *  errors   the library's, and its text; NE_UNKNOWN_NAME for an option that none of them has. */
+ne_status arguments_apply(const arguments *from, ne_embedding *const *embeddings, size_t count);
 void      arguments_clear(arguments *of);
+
+/** Refuses a file to write that holds the data or the labels. errors: NE_INVALID_ARGUMENT. */
+ne_status arguments_check_output(const arguments *from, const char *path);
 
 /** The method where none is given. */
 const char *arguments_default_method(void);

@@ -16,7 +16,7 @@ static int array_machine_is_big(void)
     return first == 0;
 }
 
-ne_status array_check_size(const char *path, const array *from, size_t available)
+ne_status array_check_size(const char *path, const array *from, size_t available, int exact)
 {
     char   text[16 * ARRAY_DIMS] = "";
     size_t wanted                = from->size;
@@ -32,7 +32,7 @@ ne_status array_check_size(const char *path, const array *from, size_t available
     if (wanted > available)
         return ne_fail(NE_IO, "%s: truncated: its header says %s numbers of %zu bytes, %zu in all, and %zu follow",
                        path, text, from->size, wanted, available);
-    if (wanted < available)
+    if (exact && wanted < available)
         return ne_fail(NE_IO, "%s: its header says %s numbers of %zu bytes, %zu in all, and %zu follow", path, text,
                        from->size, wanted, available);
     return NE_OK;
@@ -61,12 +61,23 @@ int array_fits_float(const array *from)
     return from->size <= 2 || (from->kind == 'f' && from->size == 4);
 }
 
+/* IEEE 754 binary16: a sign, 5 bits of exponent with bias 15, 10 of fraction. */
+static double array_half(unsigned raw)
+{
+    const unsigned exponent = raw >> 10 & 31, fraction = raw & 1023;
+    double         size = ldexp(1024 + fraction, (int)exponent - 25);
+    if (exponent == 0) size = ldexp(fraction, -24);
+    if (exponent == 31) size = fraction ? NAN : INFINITY;
+    return raw >> 15 ? -size : size;
+}
+
 static double array_number(const array *from, size_t place)
 {
     const unsigned char *at  = from->data + place * from->size;
     uint64_t             raw = 0;
     for (size_t i = 0; i < from->size; i++) raw = raw << 8 | at[from->big_endian ? i : from->size - 1 - i];
 
+    if (from->kind == 'f' && from->size == 2) return array_half((unsigned)raw);
     if (from->kind == 'f' && from->size == 4) {
         const uint32_t half = (uint32_t)raw;
         float          number;

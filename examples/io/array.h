@@ -14,14 +14,15 @@ typedef struct array {
     size_t               dims; /* 1 to ARRAY_DIMS */
     size_t               shape[ARRAY_DIMS];
     int                  kind; /* 'f', 'i', 'u' or 'b', as NumPy names them */
-    size_t               size; /* bytes a number: 1, 2, 4 or 8 */
+    size_t               size; /* bytes a number: 1, 2, 4 or 8; 2 of kind 'f' are IEEE half precision */
     int                  big_endian;
     int                  fortran; /* 1: the first index runs fastest */
 } array;
 
-/** Checks that exactly `available` bytes follow the header; no product may overflow.
+/** Checks that `available` bytes, which follow the header, are what the numbers need, or where exact is 0 that they are
+ *  enough; no product may overflow.
  *  errors   NE_IO with both sizes. */
-ne_status array_check_size(const char *path, const array *from, size_t available);
+ne_status array_check_size(const char *path, const array *from, size_t available, int exact);
 
 /** The array as a rows x cols matrix: the first dimension is rows, the others are laid one after the other. */
 size_t array_rows(const array *from);

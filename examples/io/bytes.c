@@ -1,4 +1,4 @@
-/* io/bytes.c: a whole file in memory.
+/* io/bytes.c: a file in memory.
  *
  * The readers parse from memory: then a header that promises more than the file holds is found by one comparison, before
  * anything of the promised size is allocated. zlib's gzread passes files through that are not gzipped. */
@@ -19,72 +19,102 @@ enum {
     CHUNK       = 1 << 26
 }; /* CHUNK: gzread takes no more than an unsigned at once */
 
-/* Makes room for at least one more byte beside the closing 0. hint: how many bytes the file says it has. */
-static int bytes_grow(bytes *file, size_t *room, size_t hint)
+int bytes_is_stdin(const char *path)
 {
-    const size_t wanted = *room ? 2 * *room : hint + 2; /* 2: the 0, and one byte that shows the end of the file */
-    void        *data   = *room > SIZE_MAX / 2 ? NULL : realloc(file->data, wanted);
-    if (data) {
-        file->data = data;
-        *room      = wanted;
-    }
-    return data != NULL;
+    return strcmp(path, "-") == 0;
 }
 
-static ne_status bytes_read_stream(const char *path, gzFile stream, size_t hint, bytes *file)
+const char *bytes_name(const char *path)
 {
-    size_t room = 0;
-    for (;;) {
-        if (room < file->size + 2 && !bytes_grow(file, &room, hint))
-            return ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for the file after %zu bytes", path, file->size);
-        const size_t left = room - 1 - file->size;
-        const int    got  = gzread(stream, file->data + file->size, left < CHUNK ? (unsigned)left : CHUNK);
-        if (got <= 0) break;
-        file->size += (size_t)got;
-    }
-    file->data[file->size] = 0;
+    return bytes_is_stdin(path) ? "standard input" : path;
+}
 
+/* Makes room for at least one more byte beside the closing 0. size: how many are wanted, SIZE_MAX for all. */
+static int bytes_grow(bytes_source *from, size_t size)
+{
+    const size_t hint   = from->length ? from->length : FIRST_GUESS;
+    const size_t first  = (size < hint ? size : hint) + 2; /* 2: the 0, and one byte that shows the end of the file */
+    const size_t wanted = 2 * from->room > first ? 2 * from->room : first;
+    void        *data   = from->room > SIZE_MAX / 2 ? NULL : realloc(from->file.data, wanted);
+    if (!data) return 0;
+    from->file.data = data;
+    from->room      = wanted;
+    return 1;
+}
+
+/* What zlib says of the last gzread. */
+static ne_status bytes_check(bytes_source *from)
+{
     int         code = Z_OK;
-    const char *text = gzerror(stream, &code);
-    if (code == Z_ERRNO) return ne_fail(NE_IO, "%s: %s", path, strerror(errno));
-    if (code == Z_BUF_ERROR) return ne_fail(NE_IO, "%s: truncated: its gzip stream ends early", path);
+    const char *text = gzerror(from->stream, &code);
+    if (code == Z_ERRNO) return ne_fail(NE_IO, "%s: %s", from->name, strerror(errno));
+    if (code == Z_BUF_ERROR) return ne_fail(NE_IO, "%s: truncated: its gzip stream ends early", from->name);
     const char *const reason = strstr(text, ": "); /* zlib puts its own name of the file before it */
     if (code != Z_OK && code != Z_STREAM_END)
-        return ne_fail(NE_IO, "%s: not a valid gzip stream: %s", path, reason ? reason + 2 : text);
+        return ne_fail(NE_IO, "%s: not a valid gzip stream: %s", from->name, reason ? reason + 2 : text);
     return NE_OK;
+}
+
+ne_status bytes_more(bytes_source *from, size_t size)
+{
+    bytes *file  = &from->file;
+    int    ended = 0;
+    while (file->size < size && !ended) {
+        if (from->room < file->size + 2 && !bytes_grow(from, size))
+            return ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for the file after %zu bytes", from->name, file->size);
+        const size_t left = from->room - 1 - file->size, wanted = size - file->size < left ? size - file->size : left;
+        const int    got = gzread(from->stream, file->data + file->size, wanted < CHUNK ? (unsigned)wanted : CHUNK);
+        ended            = got <= 0;
+        file->size += ended ? 0 : (size_t)got;
+    }
+    if (!file->data && !bytes_grow(from, size)) return ne_fail(NE_OUT_OF_MEMORY, "%s: no memory", from->name);
+    file->data[file->size] = 0;
+    file->total            = ended ? file->size : from->length && gzdirect(from->stream) == 1 ? from->length : SIZE_MAX;
+    return bytes_check(from);
+}
+
+ne_status bytes_open(const char *path, bytes_source *from)
+{
+    ne_status    st     = NE_OK;
+    bytes_source made   = {.name = bytes_name(path)};
+    struct stat  about  = {0};
+    const int    handle = bytes_is_stdin(path) ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+
+    if (handle < 0 || fstat(handle, &about) != 0) {
+        st = ne_fail(NE_IO, "%s: %s", made.name, strerror(errno));
+        goto done;
+    }
+    if (S_ISDIR(about.st_mode)) {
+        st = ne_fail(NE_IO, "%s: is a directory", made.name);
+        goto done;
+    }
+    made.length = S_ISREG(about.st_mode) && !bytes_is_stdin(path) ? (size_t)about.st_size : 0;
+    made.stream = gzdopen(handle, "rb");
+    if (!made.stream) st = ne_fail(NE_OUT_OF_MEMORY, "%s: no memory to open it", made.name);
+    else *from = made;
+done:
+    if (!made.stream && handle >= 0) close(handle);
+    return st;
+}
+
+void bytes_close(bytes_source *from)
+{
+    bytes_clear(&from->file);
+    if (from->stream) gzclose(from->stream); /* closes the handle too */
+    from->stream = NULL;
 }
 
 ne_status bytes_read(const char *path, bytes *file)
 {
-    ne_status   st     = NE_OK;
-    bytes       made   = {0};
-    gzFile      stream = NULL;
-    struct stat about;
-    const int   handle = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (handle < 0 || fstat(handle, &about) != 0) {
-        st = ne_fail(NE_IO, "%s: %s", path, strerror(errno));
-        goto done;
-    }
-    if (S_ISDIR(about.st_mode)) {
-        st = ne_fail(NE_IO, "%s: is a directory", path);
-        goto done;
-    }
-    stream = gzdopen(handle, "rb");
-    if (!stream) {
-        st = ne_fail(NE_OUT_OF_MEMORY, "%s: no memory to open it", path);
-        goto done;
-    }
-    st = bytes_read_stream(path, stream, S_ISREG(about.st_mode) ? (size_t)about.st_size : FIRST_GUESS, &made);
-    if (st == NE_OK && made.size == 0) st = ne_fail(NE_IO, "%s: is empty", path);
+    bytes_source from = {0};
+    ne_status    st   = bytes_open(path, &from);
+    if (st == NE_OK) st = bytes_more(&from, SIZE_MAX);
+    if (st == NE_OK && from.file.size == 0) st = ne_fail(NE_IO, "%s: is empty", from.name);
     if (st == NE_OK) {
-        *file = made;
-        made  = (bytes){0};
+        *file     = from.file;
+        from.file = (bytes){0};
     }
-done:
-    bytes_clear(&made);
-    if (stream) gzclose(stream); /* closes the handle too */
-    else if (handle >= 0) close(handle);
+    bytes_close(&from);
     return st;
 }
 

@@ -63,6 +63,17 @@ void canvas_disc(canvas *on, double x, double y, double radius, colour with, dou
         }
 }
 
+void canvas_ring(canvas *on, double x, double y, double radius, double width, colour with)
+{
+    const double reach = radius + width + 1;
+    for (size_t i = pixel_first(y - reach); i < pixel_end(y + reach, on->height); i++)
+        for (size_t j = pixel_first(x - reach); j < pixel_end(x + reach, on->width); j++) {
+            const double distance = hypot((double)j + 0.5 - x, (double)i + 0.5 - y);
+            const double covered  = coverage(width / 2 - fabs(distance - radius));
+            if (covered > 0) canvas_blend(on, i, j, with, covered);
+        }
+}
+
 void canvas_box(canvas *on, double x, double y, double width, double height, colour with)
 {
     for (size_t i = pixel_first(y); i < pixel_end(y + height, on->height); i++)

@@ -15,6 +15,13 @@ ne_status csv_open(const char *path, bytes *file, csv_reader *reader)
     return NE_OK;
 }
 
+void csv_guess(csv_reader *reader)
+{
+    const char *line = reader->at + strspn(reader->at, "\r\n");
+    const char *mark = line + strcspn(line, ",\r\n"), *tab = line + strcspn(line, "\t\r\n");
+    reader->separator = *tab == '\t' && *mark != ',' ? '\t' : ',';
+}
+
 void csv_close(csv_reader *reader)
 {
     free(reader->field);

@@ -16,9 +16,13 @@ typedef struct csv_reader {
     size_t      room;
 } csv_reader;
 
-/** The separator is a comma for .csv, a tab for .tsv and none for any other name. A byte order mark is passed over.
+/** The separator is a comma for .csv, a tab for .tsv and none for any other name, until csv_guess(). A byte order
+ *  mark is passed over.
  *  errors   NE_IO: the file is not text. The reader may be closed after an error. */
 ne_status csv_open(const char *path, bytes *file, csv_reader *reader);
+
+/** A tab where the first line has one and no comma, else a comma: for text whose name does not tell. */
+void csv_guess(csv_reader *reader);
 
 /** Reads the next record. Lines end in LF or CRLF, empty ones are passed over; a field in double quotes may hold
  *  separators, line ends, and quotes written twice. */

@@ -3,8 +3,7 @@
 #include "io/array.h"
 #include "io/bytes.h"
 #include "io/csv.h"
-#include "io/read_idx.h"
-#include "io/read_npy.h"
+#include "io/read_array.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -124,7 +123,7 @@ static ne_status labels_read_array(const char *path, const bytes *file, const ch
 {
     array     from;
     double   *numbers = NULL;
-    ne_status st      = read_idx_knows(file) ? read_idx(path, file, &from) : read_npy(path, file, &from);
+    ne_status st      = read_array(path, file, &from);
     if (st != NE_OK) goto done;
     if (array_cols(&from) != 1) {
         st = ne_fail(NE_IO, "%s: %zu numbers a row; labels are one", path, array_cols(&from));
@@ -183,12 +182,13 @@ done:
 
 ne_status labels_read(const char *path, const char *data_path, size_t rows, int cut, labels *to)
 {
-    bytes     file = {0};
-    ne_status st   = bytes_read(path, &file);
+    bytes       file = {0};
+    const char *name = bytes_name(path);
+    ne_status   st   = bytes_read(path, &file);
     if (st != NE_OK) goto done;
-    if (read_npy_knows(&file) || read_idx_knows(&file) || bytes_name_ends_or_gz(path, ".npy"))
-        st = labels_read_array(path, &file, data_path, rows, cut, to);
-    else st = labels_read_text(path, &file, data_path, rows, cut, to);
+    data_path = bytes_name(data_path);
+    if (read_array_knows(path, &file)) st = labels_read_array(name, &file, data_path, rows, cut, to);
+    else st = labels_read_text(name, &file, data_path, rows, cut, to);
 done:
     bytes_clear(&file);
     return st;

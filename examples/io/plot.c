@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const double AREA = 1400, MARGIN = 40, TEXT = 34, LINE = 52, KEY = 11, BAND = 110, BAR = 36;
-static const colour INK = {0x22, 0x22, 0x22}, GREY = {0x66, 0x66, 0x66};
+static const double PANEL = 640, GAP = 48, RING = 3; /* of a grid */
+static const colour INK = {0x22, 0x22, 0x22}, GREY = {0x66, 0x66, 0x66}, PALE = {0xBB, 0xBB, 0xBB};
 
 enum {
     NAME_LETTERS = 28,
@@ -69,7 +70,7 @@ void plot_title(const char *method, size_t rows, size_t cols, char text[PLOT_LET
         if (left > 1 && left % 3 == 1) count[to++] = ',';
     }
     count[to]      = 0;
-    const int used = snprintf(text, PLOT_LETTERS, "%.40s, n = %s", method, count);
+    const int used = snprintf(text, PLOT_LETTERS, rows ? "%.40s, n = %s" : "%.40s", method, count);
     if (cols == 1) snprintf(text + used, PLOT_LETTERS - (size_t)used, ", in 1 dimension; heights are random");
     if (cols > 2) snprintf(text + used, PLOT_LETTERS - (size_t)used, ", first 2 principal axes of %zu", cols);
 }
@@ -118,44 +119,75 @@ static void plot_shuffle(plot_disc *discs, size_t count)
     }
 }
 
-/* Fills the area of width x height pixels whose upper left corner is (MARGIN, top); sets the size that it takes. */
-static ne_status plot_points(plot *to, const plot_request *request, double top, double *width, double *height)
+/* Where points go: the upper left corner, and the longer side. */
+typedef struct frame {
+    double x, y, side;
+    int    square; /* 1: both sides are as long, else the shorter one is as long as the points need it */
+} frame;
+
+/* How discs look, for so many points in a square of that side, and memory for all of them. */
+static ne_status plot_discs(plot *to, size_t rows, double side, size_t total)
 {
-    const double n = (double)request->rows;
-    to->radius     = fmin(fmax(70 / cbrt(n), 1), 9);
-    to->rim        = request->rows <= 2000 ? 0.18 * to->radius : 0;
+    const double n = (double)rows, smaller = side / AREA;
+    to->radius     = fmin(fmax(70 / cbrt(n), 1), 9) * fmin(1, 1.6 * smaller);
+    to->rim        = rows <= 2000 ? 0.18 * to->radius : 0;
     to->opacity    = fmin(fmax(0.9 - 0.17 * log10(n / 1000), 0.3), 0.9);
     to->key_radius = KEY;
-    to->discs      = malloc(request->rows * sizeof *to->discs);
-    to->disc_count = request->rows;
-    if (!to->discs) return ne_fail(NE_OUT_OF_MEMORY, "no memory for a picture of %zu points", request->rows);
+    to->discs      = malloc(total * sizeof *to->discs);
+    return to->discs ? NE_OK : ne_fail(NE_OUT_OF_MEMORY, "no memory for a picture of %zu points", total);
+}
 
-    const int    banded = request->cols == 1, labelled = has_labels(request);
-    const size_t bands = banded && labelled && !labels_are_continuous(request->labels) ? request->labels->classes : 1;
-    const double inset = 2 * (to->radius + to->rim);
-    const span   x = plot_span(request, 0), y = banded ? (span){0, 0} : plot_span(request, 1);
-    double       ratio = 1;
-    if (!banded && x.high > x.low && y.high > y.low)
+/* How the columns of a picture map to its frame. */
+typedef struct mapping {
+    span   x, y;
+    double across, down, scale; /* pixels a unit */
+    double width, height;
+    size_t bands; /* one column: one below the other; 0: two columns */
+} mapping;
+
+static mapping plot_mapping(const plot_request *request, frame in, double inset)
+{
+    const int banded = request->cols == 1, labelled = has_labels(request);
+    mapping   to    = {.x = plot_span(request, 0), .y = banded ? (span){0, 0} : plot_span(request, 1)};
+    double    ratio = 1;
+    if (request->in_disk) to.x = to.y = (span){-1, 1};
+    if (banded) to.bands = labelled && !labels_are_continuous(request->labels) ? request->labels->classes : 1;
+    const span x = to.x, y = to.y;
+    if (!banded && !in.square && x.high > x.low && y.high > y.low)
         ratio = fmin(fmax((x.high - x.low) / (y.high - y.low), 0.6), 1 / 0.6);
-    *width  = AREA * fmin(ratio, 1);
-    *height = banded ? fmin(fmax((double)bands * BAND, 3 * BAND), AREA) : AREA * fmin(1 / ratio, 1);
+    to.width  = in.side * fmin(ratio, 1);
+    to.height = in.side * fmin(1 / ratio, 1);
+    if (banded && !in.square) to.height = fmin(fmax((double)to.bands * BAND, 3 * BAND), in.side);
 
-    const double across = x.high > x.low ? (*width - inset) / (x.high - x.low) : 0;
-    const double down   = y.high > y.low ? (*height - inset) / (y.high - y.low) : 0;
-    const double scale  = across > 0 && down > 0 ? fmin(across, down) : fmax(across, down);
-    const double middle = MARGIN + *width / 2, center = top + *height / 2, band = *height / (double)bands;
+    to.across = x.high > x.low ? (to.width - inset) / (x.high - x.low) : 0;
+    to.down   = y.high > y.low ? (to.height - inset) / (y.high - y.low) : 0;
+    to.scale  = to.across > 0 && to.down > 0 ? fmin(to.across, to.down) : fmax(to.across, to.down);
+    return to;
+}
+
+/* Fills the frame with the points of a request; size receives what is used of it. */
+static void plot_points(plot *to, const plot_request *request, frame in, double size[2])
+{
+    const double  inset  = 2 * (to->radius + to->rim);
+    const mapping by     = plot_mapping(request, in, inset);
+    const double  middle = in.x + by.width / 2, center = in.y + by.height / 2, band = by.height / (double)by.bands;
+    plot_disc    *discs = to->discs + to->disc_count;
     for (size_t i = 0; i < request->rows; i++) {
-        plot_disc *disc = &to->discs[i];
-        disc->with      = labelled ? plot_colour(request->labels, i) : colour_of_class(0, 1);
-        disc->x         = plot_place(request, i, 0, x, scale, middle);
-        disc->y         = banded ? 0 : 2 * (float)center - plot_place(request, i, 1, y, scale, center);
-        if (banded) {
-            const size_t which = bands > 1 ? (size_t)request->labels->code[i] : 0;
-            disc->y            = (float)(top + band * ((double)which + 0.5 + 0.7 * (plot_uniform(i) - 0.5)));
+        plot_disc *disc = &discs[i];
+        disc->with      = has_labels(request) ? plot_colour(request->labels, i) : colour_of_class(0, 1);
+        disc->x         = plot_place(request, i, 0, by.x, by.scale, middle);
+        if (by.bands) {
+            const size_t which = by.bands > 1 ? (size_t)request->labels->code[i] : 0;
+            disc->y            = (float)(in.y + band * ((double)which + 0.5 + 0.7 * (plot_uniform(i) - 0.5)));
+        } else {
+            disc->y = 2 * (float)center - plot_place(request, i, 1, by.y, by.scale, center);
         }
     }
-    plot_shuffle(to->discs, to->disc_count);
-    return NE_OK;
+    plot_shuffle(discs, request->rows);
+    to->disc_count += request->rows;
+    if (request->in_disk) to->rings[to->ring_count++] = (plot_ring){middle, center, by.scale + to->radius, RING, PALE};
+    size[0] = by.width;
+    size[1] = by.height;
 }
 
 /* --- What stands to the right of them; each returns its width */
@@ -228,22 +260,64 @@ static double plot_bar(plot *to, const labels *of, double left, double top, doub
     return width;
 }
 
+/* The legend or the bar, beside what is height pixels high; returns its width. */
+static double plot_explain(plot *to, const labels *of, double left, double top, double height)
+{
+    if (!of || of->count == 0) return 0;
+    return labels_are_continuous(of) ? plot_bar(to, of, left, top, height) : plot_legend(to, of, left, top, height);
+}
+
 ne_status plot_init(plot *to, const plot_request *request)
 {
-    const double top   = MARGIN + (request->title ? 1.4 * TEXT : 0);
-    double       width = 0, height = 0, right = 0;
+    const double top = MARGIN + (request->title ? 1.4 * TEXT : 0);
+    double       size[2];
     *to                = (plot){0};
-    const ne_status st = plot_points(to, request, top, &width, &height);
+    const ne_status st = plot_discs(to, request->rows, AREA, request->rows);
     if (st != NE_OK) return st;
 
+    plot_points(to, request, (frame){MARGIN, top, AREA, 0}, size);
     if (request->title) plot_say(to, MARGIN, MARGIN + 0.72 * TEXT, 0, GREY, request->title);
-    const double left = MARGIN + width + LINE;
-    if (has_labels(request))
-        right = labels_are_continuous(request->labels) ? plot_bar(to, request->labels, left, top, height)
-                                                       : plot_legend(to, request->labels, left, top, height);
-    const double used = MARGIN + fmax(width, request->title ? font_width(request->title, TEXT) : 0);
-    to->width         = ceil(fmax(right > 0 ? left + right : 0, used) + MARGIN);
-    to->height        = ceil(top + height + MARGIN);
+    const double left  = MARGIN + size[0] + LINE;
+    const double right = plot_explain(to, request->labels, left, top, size[1]);
+    const double used  = MARGIN + fmax(size[0], request->title ? font_width(request->title, TEXT) : 0);
+    to->width          = ceil(fmax(right > 0 ? left + right : 0, used) + MARGIN);
+    to->height         = ceil(top + size[1] + MARGIN);
+    return NE_OK;
+}
+
+/* As many columns as make the grid about as wide as high, and wide rather than high. */
+static size_t grid_columns(size_t count)
+{
+    size_t columns = 1;
+    while (columns * columns < count) columns++;
+    return count <= 3 ? count : columns;
+}
+
+ne_status plot_grid(plot *to, const plot_request *panels, size_t count)
+{
+    const size_t columns = grid_columns(count), lines = (count + columns - 1) / columns;
+    const double title = 1.4 * TEXT, across = PANEL + GAP, down = title + PANEL + GAP;
+    size_t       total = 0;
+    double       size[2];
+    *to = (plot){0};
+    if (count > PLOT_PANELS)
+        return ne_fail(NE_UNSUPPORTED, "a picture of %zu panels; %d are the most", count, PLOT_PANELS);
+    for (size_t p = 0; p < count; p++) total += panels[p].rows;
+    const ne_status st = plot_discs(to, panels[0].rows, PANEL, total);
+    if (st != NE_OK) return st;
+
+    for (size_t p = 0; p < count; p++) {
+        plot_request panel = panels[p];
+        const double left = MARGIN + (double)(p % columns) * across, top = MARGIN + (double)(p / columns) * down;
+        panel.labels = panels[0].labels;
+        plot_say(to, left, top + 0.72 * TEXT, 0, INK, panel.title);
+        plot_points(to, &panel, (frame){left, top + title, PANEL, 1}, size);
+    }
+    const double width = (double)columns * across - GAP, height = (double)lines * down - GAP;
+    const double left  = MARGIN + width + LINE;
+    const double right = plot_explain(to, panels[0].labels, left, MARGIN + title, height - title);
+    to->width          = ceil((right > 0 ? left + right : MARGIN + width) + MARGIN);
+    to->height         = ceil(MARGIN + height + MARGIN);
     return NE_OK;
 }
 

@@ -9,6 +9,10 @@
 static void plot_draw(const plot *from, canvas *on)
 {
     const colour white = {255, 255, 255};
+    for (size_t i = 0; i < from->ring_count; i++) {
+        const plot_ring *ring = &from->rings[i];
+        canvas_ring(on, ring->x, ring->y, ring->radius, ring->width, ring->with);
+    }
     for (size_t i = 0; i < from->disc_count; i++) {
         const plot_disc *disc = &from->discs[i];
         if (from->rim > 0)

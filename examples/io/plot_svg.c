@@ -46,6 +46,13 @@ ne_status plot_svg(const plot *from, FILE *file)
             from->width * mm, from->height * mm, from->width, from->height);
     fprintf(file, "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#ffffff\"/>\n", from->width, from->height);
 
+    for (size_t i = 0; i < from->ring_count; i++) {
+        const plot_ring *ring = &from->rings[i];
+        fprintf(file, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"none\" stroke-width=\"%.1f\"", ring->x,
+                ring->y, ring->radius, ring->width);
+        svg_colour(file, "stroke", ring->with);
+        fputs("/>\n", file);
+    }
     fprintf(file, "<g fill-opacity=\"%.2f\"", from->opacity);
     if (from->rim > 0) fprintf(file, " stroke=\"#ffffff\" stroke-width=\"%.2f\"", from->rim);
     fputs(">\n", file);

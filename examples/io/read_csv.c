@@ -77,7 +77,7 @@ static ne_status csv_find_column(const csv_table *of, const char *name, ptrdiff_
     if (*column == NO_COLUMN && csv_number(name, &number) && number >= 1 && number <= (double)of->width &&
         number == floor(number))
         *column = (ptrdiff_t)number - 1;
-    if (*column != NO_COLUMN) return NE_OK;
+    if (*column != NO_COLUMN || of->request->optional) return NE_OK;
     return ne_fail(NE_UNKNOWN_NAME, "%s: no column is named '%s'%s", of->path, name,
                    of->has_header ? "" : "; it has no header line, give the number of a column, from 1");
 }
@@ -171,6 +171,7 @@ ne_status read_csv(const char *path, bytes *file, const table_request *request, 
 {
     csv_table of = {.path = path, .request = request, .label = NO_COLUMN, .id = NO_COLUMN};
     ne_status st = csv_open(path, file, &of.reader);
+    if (st == NE_OK && !of.reader.separator) csv_guess(&of.reader);
     if (st == NE_OK) st = csv_begin(&of);
     if (st == NE_OK) st = csv_read_rows(&of);
     if (st == NE_OK && of.labels)

@@ -8,8 +8,8 @@
 /** 1 when the bytes begin as an IDX file does. */
 int read_idx_knows(const bytes *file);
 
-/** Reads the header; to->data points into file, and its size is checked against it.
- *  errors   NE_IO: not such a file, or one that ends early. */
+/** Reads the header; to->data points into file, whose numbers need not all be there.
+ *  errors   NE_IO: not such a file, or one that ends within the header. */
 ne_status read_idx(const char *path, const bytes *file, array *to);
 
 #endif

@@ -8,9 +8,9 @@
 /** 1 when the bytes begin as a .npy file does. */
 int read_npy_knows(const bytes *file);
 
-/** Reads the header; to->data points into file, and its size is checked against it. Takes f4, f8, b1 and the integers
- *  of 1 to 8 bytes, little- and big-endian, C order, and Fortran order of up to two dimensions.
- *  errors   NE_IO: not such a file, or one that ends early. NE_UNSUPPORTED: another type or order. */
+/** Reads the header; to->data points into file, whose numbers need not all be there. Takes f2, f4, f8, b1 and the
+ *  integers of 1 to 8 bytes, little- and big-endian, C order, and Fortran order of up to two dimensions.
+ *  errors   NE_IO: not such a file, or one that ends within the header. NE_UNSUPPORTED: another type or order. */
 ne_status read_npy(const char *path, const bytes *file, array *to);
 
 #endif

@@ -2,14 +2,17 @@
 #include "io/table.h"
 #include "io/array.h"
 #include "io/bytes.h"
+#include "io/read_array.h"
 #include "io/read_csv.h"
-#include "io/read_idx.h"
-#include "io/read_npy.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    HEAD = 1 << 16 /* bytes in which every header ends */
+};
 
 static double table_number(const table *of, size_t place)
 {
@@ -53,12 +56,14 @@ static ne_status table_convert(const char *path, const array *from, table *to)
     return NE_OK;
 }
 
-static ne_status table_from_array(const char *path, bytes *file, const table_request *request, table *to)
+/* The rows that are asked for are read, and no more of the file than they take. */
+static ne_status table_from_array(bytes_source *source, const table_request *request, table *to)
 {
-    array     from;
-    ne_status st = read_idx_knows(file) ? read_idx(path, file, &from) : read_npy(path, file, &from);
+    const char *path = source->name;
+    array       from;
+    ne_status   st = read_array(path, &source->file, &from);
     if (st != NE_OK) return st;
-    if (request->label_column || request->id_column)
+    if (!request->optional && (request->label_column || request->id_column))
         return ne_fail(NE_UNKNOWN_NAME,
                        "%s: has no named columns; --label-column and --id-column are for .csv and .tsv", path);
     if (from.dims < 2)
@@ -69,8 +74,13 @@ static ne_status table_from_array(const char *path, bytes *file, const table_req
     if (request->rows > to->rows)
         return ne_fail(NE_OUT_OF_RANGE, "--rows: %zu is above the %zu rows of %s", request->rows, to->rows, path);
     if (request->rows) to->rows = request->rows;
+    st = bytes_more(source, read_array_size(&source->file, &from, to->rows));
+    if (st == NE_OK) st = read_array(path, &source->file, &from); /* again: the bytes may have moved */
+    if (st != NE_OK) return st;
     if (!from.fortran) from.shape[0] = to->rows;
-    if (array_is_native(&from)) table_adopt(file, &from, to);
+    st = array_check_size(path, &from, source->file.size - (size_t)(from.data - source->file.data), 0);
+    if (st != NE_OK) return st;
+    if (array_is_native(&from)) table_adopt(&source->file, &from, to);
     else st = table_convert(path, &from, to);
     if (st == NE_OK) st = table_check_finite(path, to);
     if (st == NE_OK && from.kind != 'f') st = table_narrow(to);
@@ -79,23 +89,28 @@ static ne_status table_from_array(const char *path, bytes *file, const table_req
 
 ne_status table_read(const char *path, const table_request *request, table *to)
 {
-    bytes     file = {0};
-    table     made = {0};
-    ne_status st   = bytes_read(path, &file);
+    bytes_source source = {0};
+    table        made   = {0};
+    ne_status    st     = bytes_open(path, &source);
+    if (st == NE_OK) st = bytes_more(&source, HEAD);
+    if (st == NE_OK && source.file.size == 0) st = ne_fail(NE_IO, "%s: is empty", source.name);
     if (st != NE_OK) goto done;
 
-    if (read_npy_knows(&file) || read_idx_knows(&file) || bytes_name_ends_or_gz(path, ".npy"))
-        st = table_from_array(path, &file, request, &made);
-    else if (bytes_name_ends_or_gz(path, ".csv") || bytes_name_ends_or_gz(path, ".tsv"))
-        st = read_csv(path, &file, request, &made);
-    else st = ne_fail(NE_UNSUPPORTED, "%s: neither .npy, IDX, .csv nor .tsv", path);
+    if (read_array_knows(path, &source.file)) {
+        st = table_from_array(&source, request, &made);
+    } else if (bytes_name_ends_or_gz(path, ".csv") || bytes_name_ends_or_gz(path, ".tsv") || bytes_is_stdin(path)) {
+        st = bytes_more(&source, SIZE_MAX);
+        if (st == NE_OK) st = read_csv(source.name, &source.file, request, &made);
+    } else {
+        st = ne_fail(NE_UNSUPPORTED, "%s: neither .npy, IDX, .csv nor .tsv", path);
+    }
     if (st == NE_OK) {
         *to  = made;
         made = (table){0};
     }
 done:
     table_clear(&made);
-    bytes_clear(&file);
+    bytes_close(&source);
     return st;
 }
 

@@ -19,9 +19,11 @@ typedef struct table {
 typedef struct table_request {
     size_t      rows; /* the first rows only; 0: all */
     const char *label_column, *id_column;
+    int         optional; /* 1: a column of these names that is not there is no error */
 } table_request;
 
-/** Reads a .npy, IDX, .csv or .tsv file, gzipped or not; the first two are known by their content.
+/** Reads a .npy, IDX, .csv or .tsv file, gzipped or not; the first two are known by their content. "-" is standard
+ *  input, where tabs tell a .tsv from a .csv. Of a .npy or IDX no more is read than the rows that are asked for.
  *  errors   NE_IO and NE_UNSUPPORTED: one sentence that names the file, and the place where there is one.
  *           NE_OUT_OF_RANGE: the file has fewer rows than asked for. NE_UNKNOWN_NAME: it has no such column. */
 ne_status table_read(const char *path, const table_request *request, table *to);

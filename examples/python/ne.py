@@ -11,12 +11,13 @@ import numbers
 import sys
 import warnings
 from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
+from types import SimpleNamespace
 
 import numpy as np
 
 from ne_extend import Method, register_affinity, register_method, register_metric
 from ne_library import (CODES, KINDS, Cancelled, NeError, NeWarning, as_output, as_view, call, csr_arrays, guard, lib,
-                        log_fn, ne_csr, progress_fn)
+                        log_fn, ne_csr, ne_gradient_report, ne_score_options, progress_fn)
 
 __version__ = lib.ne_version().decode()
 
@@ -295,6 +296,15 @@ class Embedding(_Object):
         self._do("read", byref(y))
         return y.array
 
+    def check_gradient(self, y=None):
+        """Compare the gradient of the next step of a started embedding with differences of its loss, at y or where it
+        stands: worst is the largest error over the largest gradient; row, column, gradient and difference say where;
+        tried is how many coordinates were."""
+        report = ne_gradient_report(ctypes.sizeof(ne_gradient_report))
+        y = None if y is None else as_view(y, "y")
+        call(lib.ne_gradient_check, self._handle, y and byref(y), byref(report))
+        return SimpleNamespace(**{name: getattr(report, name) for name, _ in report._fields_[1:]})
+
     def transform(self, x, out=None):
         """The coordinates of new rows."""
         x = as_view(x, "x")
@@ -373,12 +383,21 @@ def knn_preservation(x, y, k, context=None):
     return _score_pair(lib.ne_score_knn_preservation, x, y, k, context)
 
 
+def _labels(labels, rows, name="labels"):
+    labels = np.ascontiguousarray(np.asarray(labels).astype(np.int64, casting="safe"))
+    if labels.shape != (rows,):
+        raise ValueError(f"{name}: shape {labels.shape}, ({rows},) is needed")
+    return labels
+
+
+def _pointer(array, kind):
+    return None if array is None else array.ctypes.data_as(POINTER(kind))
+
+
 def _score_labels(function, y, labels, k, context):
     y = as_view(y, "y")
-    labels = np.ascontiguousarray(np.asarray(labels).astype(np.int64, casting="safe"))
-    if labels.shape != (y.rows,):
-        raise ValueError(f"labels: shape {labels.shape}, ({y.rows},) is needed")
-    return _score(function, context, byref(y), labels.ctypes.data_as(POINTER(c_int64)), k)
+    labels = _labels(labels, y.rows)
+    return _score(function, context, byref(y), _pointer(labels, c_int64), k)
 
 
 def knn_accuracy(y, labels, k, context=None):
@@ -389,3 +408,36 @@ def knn_accuracy(y, labels, k, context=None):
 def knn_label_agreement(y, labels, k, context=None):
     """Mean share of the k nearest other rows in y that have the row's label."""
     return _score_labels(lib.ne_score_knn_label_agreement, y, labels, k, context)
+
+
+def silhouette(y, labels, metric="euclidean", weights=None, sample=0, seed=0, each=False, context=None):
+    """Mean silhouette: 1 where rows are near those of their label and far from others, -1 at worst. metric is a
+    registered name, or "precomputed" for a y of n x n distances. each: also the value of each row."""
+    y = as_view(y, "y")
+    labels, values = _labels(labels, y.rows), np.empty(y.rows) if each else None
+    if weights is not None:
+        weights = np.ascontiguousarray(weights, np.float64)
+        if weights.shape != (y.rows,):
+            raise ValueError(f"weights: shape {weights.shape}, ({y.rows},) is needed")
+    options = ne_score_options(ctypes.sizeof(ne_score_options), metric.encode(), _pointer(weights, c_double), sample,
+                               seed=seed)
+    mean = _score(lib.ne_score_silhouette, context, byref(y), _pointer(labels, c_int64), byref(options),
+                  _pointer(values, c_double))
+    return (mean, values) if each else mean
+
+
+def kmeans_ari(y, labels, clusters=0, rounds=0, restarts=0, seed=0, context=None):
+    """Adjusted Rand index of the labels and of k-means of y, and the cluster of each row. 0 stands for the default."""
+    y = as_view(y, "y")
+    labels, assigned = _labels(labels, y.rows), np.empty(y.rows, np.int64)
+    options = ne_score_options(ctypes.sizeof(ne_score_options), clusters=clusters, rounds=rounds, restarts=restarts,
+                               seed=seed)
+    value = _score(lib.ne_score_kmeans_ari, context, byref(y), _pointer(labels, c_int64), byref(options),
+                   _pointer(assigned, c_int64))
+    return value, assigned
+
+
+def adjusted_rand(a, b, context=None):
+    """Adjusted Rand index of two labellings: 1 for the same partition, 0 for what chance gives."""
+    a, b = _labels(a, len(a), "a"), _labels(b, len(a), "b")
+    return _score(lib.ne_score_adjusted_rand, context, _pointer(a, c_int64), _pointer(b, c_int64), len(a))

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ne_library import NeError, as_array, call, csr_arrays, guard, lib, ne_csr, ne_dense
+from ne_library import NeError, as_array, call, csr_arrays, guard, lib, ne_csr, ne_dense, pairs_fn
 
 # --- The tables of ne.h
 
@@ -36,7 +36,9 @@ class ne_problem(Structure):
 
     _fields_ = [("struct_size", c_size_t), ("n", c_size_t), ("c", c_size_t), ("row0", c_size_t), ("row1", c_size_t),
                 ("affinity", POINTER(ne_csr)), ("order", POINTER(c_int64)), ("seed", c_uint64), ("max_iter", c_int64),
-                ("threads", c_int32), ("reference", c_int32)]
+                ("threads", c_int32), ("reference", c_int32), ("context", c_void_p), ("x", POINTER(ne_dense)),
+                ("distances", POINTER(ne_csr)), ("dense_affinity", POINTER(c_float)), ("circle", POINTER(c_int32)),
+                ("circle_row", POINTER(c_int32)), ("metric", c_void_p)]
 
     def affinity_arrays(self):
         """start, col and val of the symmetric affinity, rows in working order."""
@@ -46,18 +48,53 @@ class ne_problem(Structure):
         """The caller's index of each working row."""
         return np.ctypeslib.as_array(self.order, (self.n,))
 
+    def x_array(self):
+        """The caller's rows; None for a fit of a graph alone. In plan and on_affinity_computed."""
+        return as_array(self.x.contents) if self.x else None
+
+    def distance_arrays(self):
+        """start, col and val of the neighbors that the hook neighbors asked for. In on_affinity_computed."""
+        return csr_arrays(self.distances.contents)
+
+    def dense_affinity_array(self):
+        return np.ctypeslib.as_array(self.dense_affinity, (self.n, self.n))
+
+    def draw(self, step, row, slot):
+        """128 random bits as four numbers, the same for the same arguments; row is a caller's index."""
+        word = (c_uint32 * 4)()
+        lib.ne_draw(ctypes.byref(self), step, row, slot, word)
+        return tuple(word)
+
+    def partners(self, step, slot):
+        """The row that each row draws, on the circle of a method that samples its repulsion."""
+        circle = np.ctypeslib.as_array(self.circle, (self.n,))
+        row_at = np.ctypeslib.as_array(self.circle_row, (self.n,))
+        return row_at[(circle + lib.ne_draw_rotation(ctypes.byref(self), step, slot)) % self.n]
+
 
 class ne_terms(Structure):
     """What the stock kernels do; plan and on_step_begin change it."""
 
     _fields_ = [("struct_size", c_size_t), ("affinity_out", c_char_p), ("affinity_out_params", c_void_p),
-                ("normalised", c_int32), ("repulsion", c_int32), ("attract", c_double), ("repulse", c_double)]
+                ("normalised", c_int32), ("repulsion", c_int32), ("attract", c_double), ("repulse", c_double),
+                ("negatives", c_int64), ("exclude_neighbors", c_int32), ("keep_order", c_int32),
+                ("dense_affinity", c_int32), ("manifold", c_int32), ("momentum", c_double), ("one_end", c_int32),
+                ("again", c_int32)]
 
+
+UNNORMALISED, OVER_PAIRS, OVER_ROWS = range(3)  # terms.normalised
+AUTO, EXACT, BARNES_HUT, FFT, NONE, SAMPLED = range(6)  # terms.repulsion
+MEAN, UNION, DIRECTED = range(3)  # combine of an affinity
 
 _floats, _doubles, _view = POINTER(c_float), POINTER(c_double), POINTER(ne_dense)
 _hook = (c_int, c_void_p, POINTER(ne_problem), c_void_p)  # status, params, problem, state
 _gradient = CFUNCTYPE(*_hook, _floats, c_size_t, c_size_t, _floats)
 _loss = CFUNCTYPE(*_hook, _floats, c_size_t, c_size_t, _doubles)
+
+
+class ne_solution(Structure):
+    _fields_ = [("struct_size", c_size_t), ("dual", POINTER(c_double)), ("n_iter", c_int64), ("residual", c_double),
+                ("met", c_int32)]
 
 
 class ne_metric_ops(Structure):
@@ -71,7 +108,15 @@ class ne_affinity_ops(Structure):
                 ("option_count", c_size_t), ("option_size", c_size_t), ("params_size", c_size_t),
                 ("check", CFUNCTYPE(c_int, c_void_p, c_size_t)), ("neighbors", CFUNCTYPE(c_size_t, c_void_p, c_size_t)),
                 ("weights", CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t, _floats, _floats, _doubles)),
-                ("row_sum_is_one", c_int32), ("kernel", CFUNCTYPE(None, c_void_p, c_size_t, _floats, _floats, _floats))]
+                ("row_sum_is_one", c_int32), ("kernel", CFUNCTYPE(None, c_void_p, c_size_t, _floats, _floats, _floats)),
+                ("combine", c_int32),
+                ("compute", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, POINTER(c_void_p))),
+                ("pair_kernel", CFUNCTYPE(None, c_void_p, c_size_t, c_size_t, _floats, _floats, _floats, _floats)),
+                ("dual_count", c_size_t), ("dual_names", POINTER(c_char_p)),
+                ("solve", CFUNCTYPE(c_int, c_void_p, c_void_p, POINTER(ne_solution))),
+                ("rows", CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t, c_int32, _floats, _doubles, _floats)),
+                ("matrix", CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t, _floats)), ("takes_matrix", c_int32),
+                ("prepare", CFUNCTYPE(c_int, c_void_p)), ("metric", c_char_p)]
 
 
 class ne_method_ops(Structure):
@@ -88,7 +133,9 @@ class ne_method_ops(Structure):
                 ("transform", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, _view, _view)),
                 ("inverse_transform", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, _view, _view)),
                 ("get_array", CFUNCTYPE(c_int, c_void_p, c_char_p, POINTER(_doubles), POINTER(c_size_t))),
-                ("clear", CFUNCTYPE(None, c_void_p, c_void_p))]
+                ("clear", CFUNCTYPE(None, c_void_p, c_void_p)), ("neighbors", CFUNCTYPE(c_size_t, c_void_p, c_size_t)),
+                ("before_gradient", CFUNCTYPE(*_hook, c_int64, _floats, POINTER(ne_terms))),
+                ("partial_fit", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, _view))]
 
 
 _registered = []  # tables live as long as the process
@@ -168,10 +215,11 @@ def register_metric(name, help, distance):
     _register(lib.ne_metric_register, ops)
 
 
-def register_affinity(name, help, options=(), neighbors=None, weights=None, kernel=None, check=None,
-                      row_sum_is_one=False):
+def register_affinity(name, help, options=(), neighbors=None, weights=None, kernel=None, check=None, matrix=None,
+                      row_sum_is_one=False, combine=MEAN, metric=None):
     """neighbors(params, n) gives a count; weights(params, n, distances) a row's values and its bandwidth;
-    kernel(params, s) q and slope at squared distances s; check(params, n) raises where options disagree."""
+    kernel(params, s) q and slope at squared distances s; check(params, n) raises where options disagree;
+    matrix(params, distances) of all pairs, n x n, gives the affinity of all pairs."""
     rows, block = _option_table(options)
 
     def params_of(address):
@@ -193,10 +241,22 @@ def register_affinity(name, help, options=(), neighbors=None, weights=None, kern
         out[0][:], out[1][:] = 0, 0
         out[0][:], out[1][:] = kernel(params_of(params), np.ctypeslib.as_array(s, (count,)))
 
+    def call_matrix(params, pairs, stride, values):
+        n = lib.ne_pairs_rows(pairs)
+        distances = np.empty((n, n), np.float32)
+
+        def visit(user, row, row_distances):
+            distances[row] = np.ctypeslib.as_array(row_distances, (n,))
+
+        call(lib.ne_pairs_visit, pairs, pairs_fn(_status(visit)), None)
+        np.ctypeslib.as_array(values, (n, stride))[:, :n] = matrix(params_of(params), distances)
+
     ops = ne_affinity_ops(ctypes.sizeof(ne_affinity_ops), name.encode(), help.encode(), rows, len(options),
-                          ctypes.sizeof(ne_option), ctypes.sizeof(block), row_sum_is_one=row_sum_is_one)
+                          ctypes.sizeof(ne_option), ctypes.sizeof(block), row_sum_is_one=row_sum_is_one,
+                          combine=combine, metric=_text(metric))
     hooks = {"check": check and _status(call_check), "neighbors": neighbors and guard(call_neighbors, 1),
-             "weights": weights and _status(call_weights), "kernel": kernel and guard(call_kernel, None)}
+             "weights": weights and _status(call_weights), "kernel": kernel and guard(call_kernel, None),
+             "matrix": matrix and _status(call_matrix)}
     kinds = dict(ne_affinity_ops._fields_)
     for field, function in hooks.items():
         if function:
@@ -211,11 +271,12 @@ class Method:
     """A method in Python: subclass it, define the hooks that it needs, and register_method() the class.
 
     Each fit has an instance of its own, whose params has the values of the options. Hooks of ne_method_ops become
-    plan(problem, terms), on_affinity_computed(problem), on_step_begin(problem, step, terms) and on_step_end(problem,
-    step, z); attractive_gradient and repulsive_gradient(problem, z, row0, row1), which give the gradient of those rows;
-    attractive_loss and repulsive_loss(problem, z, row0, row1), which give a number; whole_loss(problem, z, row0, row1),
-    which gives both, the loss first. A map without a loop has fit(x), which gives y, and may have transform(x),
-    inverse_transform(y) and a dict arrays.
+    plan(problem, terms), on_affinity_computed(problem), on_step_begin(problem, step, terms), before_gradient(problem,
+    step, z, terms) and on_step_end(problem, step, z); neighbors(params, n), of the class; attractive_gradient and
+    repulsive_gradient(problem, z, row0, row1), which give the gradient of those rows; attractive_loss and
+    repulsive_loss(problem, z, row0, row1), which give a number; whole_loss(problem, z, row0, row1), which gives both,
+    the loss first. A map without a loop has fit(x), which gives y, and may have transform(x), inverse_transform(y) and a
+    dict arrays.
     """
 
     name = help = ""
@@ -256,6 +317,12 @@ def register_method(kind):
 
     def on_step_begin(params, problem, state, step, terms):
         of(state).on_step_begin(problem.contents, step, terms.contents)
+
+    def before_gradient(params, problem, state, step, z, terms):
+        of(state).before_gradient(problem.contents, step, points(z, problem), terms.contents)
+
+    def neighbors(params, n):
+        return kind.neighbors(_values(options, block, params), n)
 
     def on_step_end(params, problem, state, step, z):
         of(state).on_step_end(problem.contents, step, points(z, problem))
@@ -298,7 +365,8 @@ def register_method(kind):
     def clear(context, state):
         instances.pop(c_int64.from_address(state).value, None)
 
-    hooks = {"on_affinity_computed": on_affinity_computed, "on_step_begin": on_step_begin, "on_step_end": on_step_end,
+    hooks = {"on_affinity_computed": on_affinity_computed, "on_step_begin": on_step_begin,
+             "before_gradient": before_gradient, "on_step_end": on_step_end,
              "attractive_gradient": gradient_hook("attractive_gradient"),
              "repulsive_gradient": gradient_hook("repulsive_gradient"),
              "attractive_loss": loss_hook("attractive_loss"), "repulsive_loss": loss_hook("repulsive_loss"),
@@ -308,6 +376,8 @@ def register_method(kind):
     fields = dict(ne_method_ops._fields_)
     made = {name: fields[name](_status(function)) for name, function in hooks.items()}
     made["clear"] = fields["clear"](guard(clear, None))
+    if hasattr(kind, "neighbors"):
+        made["neighbors"] = fields["neighbors"](guard(neighbors, 1))
     ops = ne_method_ops(ctypes.sizeof(ne_method_ops), kind.name.encode(), kind.help.encode(), _text(kind.affinity_in),
                         _text(kind.affinity_out), rows, len(options), ctypes.sizeof(ne_option), presets,
                         len(kind.presets), ctypes.sizeof(block), ctypes.sizeof(c_int64), **made)

@@ -3,7 +3,8 @@ import collections
 import ctypes
 import os
 import threading
-from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import (POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64,
+                    c_void_p)
 
 import numpy as np
 
@@ -27,6 +28,16 @@ class ne_dense(ctypes.Structure):
                 ("stride", c_size_t), ("dtype", c_int32), ("place", c_int32)]
 
 
+class ne_score_options(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("metric", c_char_p), ("weights", POINTER(c_double)), ("sample", c_size_t),
+                ("clusters", c_size_t), ("rounds", c_size_t), ("restarts", c_size_t), ("seed", c_uint64)]
+
+
+class ne_gradient_report(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("worst", c_double), ("row", c_int64), ("column", c_int64),
+                ("gradient", c_double), ("difference", c_double), ("tried", c_int64), ("loss", c_double)]
+
+
 class ne_csr(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("rows", c_size_t), ("cols", c_size_t), ("start", POINTER(c_int64)),
                 ("col", POINTER(c_int32)), ("val", c_void_p), ("dtype", c_int32), ("place", c_int32)]
@@ -38,6 +49,7 @@ KINDS = {1: "distances", 2: "affinity"}
 _OUT_OF_MEMORY, _CANCELLED = 4, 5
 
 log_fn = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_char_p)
+pairs_fn = ctypes.CFUNCTYPE(c_int, c_void_p, c_size_t, POINTER(c_float))
 progress_fn = ctypes.CFUNCTYPE(c_int, c_void_p, c_char_p, c_int64, c_int64, c_double, c_double)
 
 
@@ -62,6 +74,11 @@ def _declare():
         "ne_score_knn_preservation": [handle, view, view, c_size_t, real],
         "ne_score_knn_accuracy": [handle, view, whole, c_size_t, real],
         "ne_score_knn_label_agreement": [handle, view, whole, c_size_t, real],
+        "ne_score_silhouette": [handle, view, whole, POINTER(ne_score_options), real, real],
+        "ne_score_kmeans_ari": [handle, view, whole, POINTER(ne_score_options), whole, real],
+        "ne_score_adjusted_rand": [handle, whole, whole, c_size_t, real],
+        "ne_gradient_check": [handle, view, POINTER(ne_gradient_report)],
+        "ne_pairs_visit": [handle, pairs_fn, c_void_p],
         "ne_metric_register": [c_void_p], "ne_affinity_register": [c_void_p], "ne_method_register": [c_void_p],
     }
     for prefix in ("ne_context", "ne_graph", "ne_affinity", "ne_embedding"):
@@ -80,6 +97,10 @@ def _declare():
         count.argtypes, count.restype = [handle], c_size_t
     for name in ("ne_type_name", "ne_type_help"):
         getattr(lib, name).argtypes, getattr(lib, name).restype = [text, c_size_t], text
+    lib.ne_pairs_rows.argtypes, lib.ne_pairs_rows.restype = [handle], c_size_t
+    words = [c_void_p, c_uint32, c_uint64, c_uint32, POINTER(c_uint32)]
+    lib.ne_draw.argtypes, lib.ne_draw.restype = words, None
+    lib.ne_draw_rotation.argtypes, lib.ne_draw_rotation.restype = [c_void_p, c_uint32, c_uint32], c_uint32
     lib.ne_version.restype = lib.ne_last_error.restype = text
     lib.ne_status_name.argtypes, lib.ne_status_name.restype = [c_int], text
     lib.ne_fail.argtypes, lib.ne_fail.restype = [c_int, text], c_int

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The module from outside: python3 test_ne.py, with numpy and nothing else. NE_LIBRARY says which libne.so."""
+"""The module from outside, but for what Python adds to it: python3 test_ne.py, with numpy and nothing else.
+NE_LIBRARY says which libne.so."""
 import contextlib
 import gc
 import io
@@ -8,7 +9,6 @@ import re
 import threading
 import unittest
 import warnings
-import weakref
 
 import numpy as np
 
@@ -47,7 +47,8 @@ class Tables(unittest.TestCase):
             self.skipTest("include/ne.h is not beside the module")
         with open(HEADER, encoding="utf-8") as file:
             header = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
-        for struct in (ne_library.ne_dense, ne_library.ne_csr, ne_extend.ne_option, ne_extend.ne_preset,
+        for struct in (ne_library.ne_dense, ne_library.ne_csr, ne_library.ne_score_options,
+                       ne_library.ne_gradient_report, ne_extend.ne_solution, ne_extend.ne_option, ne_extend.ne_preset,
                        ne_extend.ne_problem, ne_extend.ne_terms, ne_extend.ne_metric_ops, ne_extend.ne_affinity_ops,
                        ne_extend.ne_method_ops):
             body = re.search(r"typedef struct %s \{(.*?)\} %s;" % (struct.__name__, struct.__name__), header, re.S)[1]
@@ -398,6 +399,31 @@ class Scores(unittest.TestCase):
             want = (p * np.log(np.where(p > 0, p, 1) / q[row, col]))[p > 0].sum()
             self.assertAlmostEqual(ne.kl(graph, y, nu), want, delta=1e-5)
 
+    def test_scores_of_clusters_are_their_formulas(self):
+        x, labels = clusters(each=30, apart=2)
+        d = distances(x)
+        own = labels[:, None] == labels[None]
+        np.fill_diagonal(own, False)
+        weights = np.random.default_rng(0).random(len(x))
+        for w in (None, weights):
+            v = np.ones(len(x)) if w is None else w
+            a = (own * v * d).sum(1) / (own * v).sum(1)
+            other = [[(v * d[i])[labels == c].sum() / v[labels == c].sum() if c != labels[i] else np.inf
+                      for c in range(3)] for i in range(len(x))]
+            b = np.min(other, axis=1)
+            want = (b - a) / np.maximum(a, b)
+            mean, values = ne.silhouette(x, labels, weights=w, each=True)
+            np.testing.assert_allclose(values, want, atol=1e-6)
+            self.assertAlmostEqual(mean, values.mean(), delta=1e-12)
+        self.assertAlmostEqual(ne.silhouette(d, labels, metric="precomputed"), ne.silhouette(x, labels), delta=1e-6)
+        few = ne.silhouette(x, labels, sample=20, seed=3, each=True)[1]
+        self.assertEqual(np.isfinite(few).sum(), 20)
+        far, names = clusters(each=30, apart=40)
+        value, assigned = ne.kmeans_ari(far, names)
+        self.assertEqual(value, 1)
+        self.assertEqual(ne.adjusted_rand(assigned, names * 7 - 3), 1)
+        self.assertEqual(ne.adjusted_rand(np.arange(90), names), 0)
+
     def test_what_does_not_fit_is_said(self):
         x, labels = clusters(each=10)
         with self.assertRaisesRegex(ne.NeError, r"k: 0 is outside \[1, n - 1\] = \[1, 29\]"):
@@ -406,160 +432,6 @@ class Scores(unittest.TestCase):
             ne.knn_accuracy(x, labels[:-1], 3)
         with self.assertRaises(TypeError):
             ne.knn_accuracy(x, labels + 0.5, 3)
-
-
-class Weighted:
-    """A metric that counts its calls."""
-
-    calls = 0
-
-    def __call__(self, a, b):
-        Weighted.calls += 1
-        if np.isnan(a).any():
-            raise RuntimeError("never")
-        return float(np.abs(a - b).sum())
-
-
-class Extending(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        ne.register_metric("my_manhattan", "sum |a - b|, in Python", Weighted())
-
-        def faulty(a, b):
-            raise ZeroDivisionError("in the metric")
-
-        ne.register_metric("my_fault", "raises an exception", faulty)
-        ne.register_affinity(
-            "my_cauchy", "Cauchy kernel of all pairs",
-            kernel=lambda params, s: (1 / (1 + s / params.width), 1 / (params.width + s)),
-            options=[{"name": "width", "type": "real", "preset": 1, "min": 0, "flags": "min_open", "help": "width"}])
-        ne.register_method(Spring)
-        ne.register_method(Faulty)
-        ne.register_method(Columns)
-
-    def test_a_metric_of_python_finds_the_same_neighbors(self):
-        x, _ = clusters(each=20)
-        for data in (x, x.astype(float)):
-            mine = ne.Graph(n_neighbors=5, metric="my_manhattan").build(data).neighbors()
-            its = ne.Graph(n_neighbors=5, metric="manhattan").build(data).neighbors()
-            np.testing.assert_array_equal(mine[0], its[0])
-            np.testing.assert_allclose(mine[1], its[1], rtol=1e-6)
-        self.assertGreater(Weighted.calls, 0)
-        self.assertIn("my_manhattan", ne.types("metric"))
-
-    def test_an_exception_in_a_metric_comes_out_of_the_search(self):
-        with self.assertRaisesRegex(ZeroDivisionError, "in the metric"):
-            ne.Graph(n_neighbors=5, metric="my_fault").build(clusters(each=20)[0])
-        ne.Graph(n_neighbors=5).build(clusters(each=20)[0])  # nothing of it is left over
-
-    def test_names_are_taken_once(self):
-        with self.assertRaisesRegex(ne.NeError, "taken"):
-            ne.register_metric("euclidean", "again", max)
-
-    def test_a_method_of_python_minimises_its_loss(self):
-        x, _ = clusters(each=20)
-        losses = []
-        embedding = ne.Embedding("my_spring", max_iter=60, perplexity=5, lr=1, momentum=0.5, gains=False, init="random",
-                                 init_scaling=1, progress=lambda phase, step, steps, loss, norm: losses.append(loss))
-        y = embedding.fit_transform(x)
-        losses = [loss for loss in losses if not np.isnan(loss)]
-        self.assertEqual(len(losses), 60)
-        self.assertTrue((np.diff(losses[5:]) < 0).all())
-        self.assertEqual(y.shape, (60, 2))
-        self.assertEqual(Spring.seen["order"].shape, (60,))
-        self.assertEqual(sorted(Spring.seen["order"]), list(range(60)))
-        self.assertAlmostEqual(Spring.seen["sum"], 1, delta=1e-5)
-        self.assertEqual(Spring.seen["steps"], 60)
-        self.assertEqual(Spring.seen["stiffness"], 1.0)
-        self.assertEqual(Spring.seen["mode"], "soft")
-
-    def test_an_exception_in_a_hook_comes_out_of_the_fit(self):
-        with self.assertRaisesRegex(LookupError, "in the hook"):
-            ne.Embedding("my_fault", perplexity=5).fit_transform(clusters(each=20)[0])
-
-    def test_a_map_of_python_has_transform_and_arrays(self):
-        x, _ = clusters(each=20)
-        columns = ne.Embedding("my_columns")
-        np.testing.assert_array_equal(columns.fit_transform(x), x[:, :2])
-        np.testing.assert_array_equal(columns.transform(x[:5]), x[:5, :2])
-        np.testing.assert_array_equal(columns.mean, x.mean(0, dtype=float))
-        with self.assertRaisesRegex(ne.NeError, "inverse|back"):
-            columns.inverse_transform(x[:, :2])
-        columns.fit_transform(x)  # takes the place of the first
-        self.assertEqual(len(Columns.alive), 1)
-        del columns
-        gc.collect()
-        self.assertEqual(len(Columns.alive), 0)
-
-    def test_an_affinity_of_python_serves_the_stock_kernels(self):
-        x, _ = clusters(each=20)
-        fits = []
-        for name in ("my_cauchy_sne", "tsne"):
-            if name != "tsne":
-                ne.register_method(type("Sne", (ne.Method,), {
-                    "name": name, "help": "t-SNE by the kernel of Python", "affinity_in": "entropic",
-                    "affinity_out": "my_cauchy"}))
-            fits.append(ne.Embedding(name, perplexity=5, max_iter=20, repulsion="exact", early_exaggeration_coeff=12,
-                                     early_exaggeration_iter=10).fit_transform(x))
-        np.testing.assert_allclose(*fits, atol=1e-3 * np.abs(fits[1]).max())
-
-
-class Spring(ne.Method):
-    """sum_ij p_ij |z_i - z_j|^2 + sum_i (|z_i|^2 - 1)^2 / n"""
-
-    name, help, affinity_in = "my_spring", "springs on a circle", "entropic"
-    presets = {"early_exaggeration_iter": 0}
-    options = [{"name": "stiffness", "type": "real", "preset": 1, "min": 0, "max": 9, "help": "weight of the springs"},
-               {"name": "mode", "type": "choice", "preset": "soft", "choices": "hard|soft", "help": "a word"}]
-    seen = {}
-
-    def plan(self, problem, terms):
-        Spring.seen.update(stiffness=self.params.stiffness, mode=self.params.mode, steps=0)
-
-    def on_affinity_computed(self, problem):
-        self.start, self.col, self.val = (a.copy() for a in problem.affinity_arrays())
-        Spring.seen.update(order=problem.order_array().copy(), sum=float(self.val.sum()))
-
-    def on_step_end(self, problem, step, z):
-        Spring.seen["steps"] = step + 1
-
-    def whole_loss(self, problem, z, row0, row1):
-        inside = slice(self.start[row0], self.start[row1])
-        row = np.repeat(np.arange(row0, row1), np.diff(self.start[row0:row1 + 1]))
-        apart = z[row].astype(float) - z[self.col[inside]]
-        gradient = np.zeros((row1 - row0, problem.c))
-        np.add.at(gradient, row - row0, 4 * self.params.stiffness * self.val[inside, None] * apart)
-        own = z[row0:row1].astype(float)
-        beyond = (own ** 2).sum(1) - 1
-        gradient += 4 * beyond[:, None] * own / problem.n
-        loss = self.params.stiffness * (self.val[inside] * (apart ** 2).sum(1)).sum() + (beyond ** 2).sum() / problem.n
-        return loss, gradient
-
-
-class Faulty(ne.Method):
-    name, help, affinity_in = "my_fault", "raises an exception", "entropic"
-
-    def attractive_gradient(self, problem, z, row0, row1):
-        raise LookupError("in the hook")
-
-    def repulsive_gradient(self, problem, z, row0, row1):
-        return np.zeros((row1 - row0, problem.c))
-
-
-class Columns(ne.Method):
-    name, help = "my_columns", "the first columns"
-    options = [{"name": "n_components", "type": "int", "preset": 2, "min": 1, "max": 9, "help": "columns"}]
-    alive = weakref.WeakSet()
-
-    def __init__(self):
-        Columns.alive.add(self)
-
-    def fit(self, x):
-        self.arrays = {"mean": x.mean(0, dtype=float)}
-        return self.transform(x)
-
-    def transform(self, x):
-        return x[:, :self.params.n_components]
 
 
 if __name__ == "__main__":

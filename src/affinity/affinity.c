@@ -1,7 +1,11 @@
 /* affinity/affinity.c: see affinity.h. */
 #include "affinity/affinity.h"
 
+#include "affinity/dense.h"
+#include "base/view.h"
+
 #include <math.h>
+#include <string.h>
 
 static const ne_option affinity_options[] = {
     {.name      = "symmetrize",
@@ -43,6 +47,11 @@ ne_status affinity_new(ne_context *context, const ne_affinity_ops *ops, ne_affin
     if ((st = options_add(mem, &made->options, "k-NN", knn_options, knn_option_count, sizeof(ne_option), &made->knn)) !=
         NE_OK)
         goto done;
+    if (ops->metric) {
+        made->metric               = (ne_preset){"metric", ops->metric, ops->metric};
+        made->options.presets      = &made->metric;
+        made->options.preset_count = 1;
+    }
     st = options_reset(&made->options);
 done:
     if (st == NE_OK) *affinity = made;
@@ -58,6 +67,7 @@ void affinity_free(ne_affinity *affinity)
         memory_free(mem, affinity->params);
         memory_free(mem, affinity->bandwidth);
         memory_free(mem, affinity->entropy);
+        memory_free(mem, affinity->dual);
         options_clear(mem, &affinity->options);
         memory_free(mem, affinity);
         context_release(context);
@@ -78,53 +88,231 @@ static void measure_entropy(const csr *m, double *entropy)
     }
 }
 
-ne_status affinity_compute(ne_affinity *a, const ne_dense *x, const csr *distances, csr *to)
+/* What every computation begins with. */
+static ne_status check(ne_affinity *a, size_t n)
+{
+    ne_status st = options_check_n(&a->options, n);
+    if (st == NE_OK && a->ops->check) st = a->ops->check(a->params, n);
+    if (st == NE_OK && a->ops->prepare) st = a->ops->prepare(a->params);
+    return st;
+}
+
+/* Takes the arrays over. */
+static void commit(ne_affinity *a, size_t n, double *bandwidth, double *entropy, const ne_solution *solution)
+{
+    const ne_allocator *mem = &a->context->memory;
+    memory_free(mem, a->bandwidth);
+    memory_free(mem, a->entropy);
+    memory_free(mem, a->dual);
+    a->rows      = n;
+    a->bandwidth = bandwidth;
+    a->entropy   = entropy;
+    a->dual      = solution->dual;
+    a->n_iter    = solution->n_iter;
+    a->residual  = solution->residual;
+}
+
+static ne_status compute_neighbors(ne_affinity *a, const ne_dense *x, const csr *distances, csr *to)
 {
     const ne_allocator *mem       = &a->context->memory;
     const size_t        n         = x ? x->rows : distances->rows;
     csr                 made      = {0};
     knn_report          report    = {0};
-    double             *bandwidth = NULL, *entropy = NULL;
-    ne_status           st;
+    double             *bandwidth = memory_zero(mem, n, sizeof *bandwidth);
+    double             *entropy   = memory_zero(mem, n, sizeof *entropy);
+    ne_status           st        = bandwidth && entropy ? NE_OK : NE_OUT_OF_MEMORY;
 
-    if (!a->ops->weights) return ne_fail(NE_UNSUPPORTED, "%s: an output affinity has no input form", a->ops->name);
-    if ((st = options_check_n(&a->options, n)) != NE_OK) return st;
-    if (a->ops->check && (st = a->ops->check(a->params, n)) != NE_OK) return st;
-    st = x ? knn_build(a->context, &a->knn, (uint64_t)a->base.random_state, x, a->ops->neighbors(a->params, n), NULL,
-                       &made, &report)
-           : csr_copy(mem, distances, &made);
-    if (st != NE_OK) goto done;
-    bandwidth = memory_zero(mem, n, sizeof *bandwidth);
-    entropy   = memory_zero(mem, n, sizeof *entropy);
-    if (!bandwidth || !entropy) {
-        st = NE_OUT_OF_MEMORY;
-        goto done;
-    }
-    if ((st = affinity_apply(a->context, a->ops, a->params, &made, bandwidth)) != NE_OK) goto done;
-    measure_entropy(&made, entropy);
-    const double sum = a->ops->row_sum_is_one ? (double)n : csr_sum(&made);
-    if (!(sum > 0)) {
-        st = ne_fail(NE_INVALID_ARGUMENT, "%s: the affinities sum to %g", a->ops->name, sum);
-    } else if (a->base.symmetrize) {
-        st = csr_symmetrise(a->context, &made, 0.5 / sum, to);
-    } else {
-        for (size_t e = 0; e < made.entries; e++) made.val[e] = (float)((double)made.val[e] / sum);
-        if ((st = csr_sort_rows(a->context, &made)) == NE_OK) {
-            *to  = made;
-            made = (csr){0};
-        }
+    if (st == NE_OK)
+        st = x ? knn_build(a->context, &a->knn, (uint64_t)a->base.random_state, x, a->ops->neighbors(a->params, n),
+                           &a->progress, &made, &report)
+               : csr_copy(mem, distances, &made);
+    if (st == NE_OK) st = affinity_of_graph(a->context, a->ops, a->params, &a->knn, &made, bandwidth);
+    if (st == NE_OK) {
+        measure_entropy(&made, entropy);
+        st = a->base.symmetrize ? affinity_combine(a->context, a->ops, &made, to)
+                                : affinity_keep_directed(a->context, a->ops, &made, to);
     }
     if (st == NE_OK) {
-        memory_free(mem, a->bandwidth);
-        memory_free(mem, a->entropy);
-        a->bandwidth = bandwidth;
-        a->entropy   = entropy;
-        a->rows      = n;
+        commit(a, n, bandwidth, entropy, &(ne_solution){.struct_size = sizeof(ne_solution)});
         bandwidth = entropy = NULL;
     }
-done:
     csr_clear(mem, &made);
     memory_free(mem, bandwidth);
     memory_free(mem, entropy);
+    return st;
+}
+
+/* --- Over all pairs ---------------------------------------------------------------------------------------------- */
+
+static dense_affinity dense_of(const ne_affinity *a)
+{
+    const dense_affinity dense = {.context  = a->context,
+                                  .ops      = a->ops,
+                                  .params   = a->params,
+                                  .combined = a->base.symmetrize != 0,
+                                  .progress = &a->progress};
+    return dense;
+}
+
+static void commit_dense(ne_affinity *a, dense_affinity *dense, size_t n)
+{
+    commit(a, n, NULL, NULL, &dense->solution);
+    dense->solution.dual = NULL;
+}
+
+/* Entries that are not 0, row after row, into a CSR that grows. */
+typedef struct collector {
+    const ne_allocator *mem;
+    csr                 made;
+    size_t              room;
+    ne_status           status;
+} collector;
+
+static ne_status make_room(collector *c, size_t need)
+{
+    const size_t room = c->room * 2 > need ? c->room * 2 : need;
+    int32_t     *col  = memory_new(c->mem, room, sizeof *col);
+    float       *val  = memory_new(c->mem, room, sizeof *val);
+    if (!col || !val) {
+        memory_free(c->mem, col);
+        memory_free(c->mem, val);
+        return NE_OUT_OF_MEMORY;
+    }
+    memcpy(col, c->made.col, c->made.entries * sizeof *col);
+    memcpy(val, c->made.val, c->made.entries * sizeof *val);
+    memory_free(c->mem, c->made.col);
+    memory_free(c->mem, c->made.val);
+    c->made.col = col;
+    c->made.val = val;
+    c->room     = room;
+    return NE_OK;
+}
+
+static int collect(void *user, size_t row0, size_t row1, const float *values, size_t stride)
+{
+    collector *c = user;
+    csr       *m = &c->made;
+    for (size_t i = row0; i < row1 && c->status == NE_OK; i++) {
+        const float *row = values + (i - row0) * stride;
+        if (row[i] != 0)
+            c->status = ne_fail(NE_UNSUPPORTED, "zero_diag: a graph has no diagonal, and row %zu has %g there", i,
+                                (double)row[i]);
+        else if (m->entries + m->rows > c->room) c->status = make_room(c, m->entries + m->rows);
+        for (size_t j = 0; c->status == NE_OK && j < m->rows; j++)
+            if (row[j] != 0) {
+                m->col[m->entries]   = (int32_t)j;
+                m->val[m->entries++] = row[j];
+            }
+        m->start[i + 1] = (int64_t)m->entries;
+    }
+    return c->status != NE_OK;
+}
+
+static ne_status compute_pairs(ne_affinity *a, const ne_dense *x, csr *to)
+{
+    const ne_allocator *mem   = &a->context->memory;
+    const size_t        n     = x->rows;
+    dense_affinity      dense = dense_of(a);
+    collector           c     = {.mem = mem, .room = n};
+    ne_status           st    = csr_new(mem, n, n, &c.made);
+
+    c.made.entries = 0;
+    if (st == NE_OK) st = dense_open(&dense, &a->knn, x, NULL, 0);
+    if (st == NE_OK) st = dense_rows(&dense, n, collect, &c);
+    if (c.status != NE_OK) st = c.status;
+    if (st == NE_OK) {
+        commit_dense(a, &dense, n);
+        *to    = c.made;
+        c.made = (csr){0};
+    }
+    dense_close(&dense);
+    csr_clear(mem, &c.made);
+    return st;
+}
+
+ne_status affinity_compute(ne_affinity *a, const ne_dense *x, const csr *distances, csr *to)
+{
+    const int neighbors = (a->ops->weights || a->ops->compute) && a->ops->neighbors;
+    ne_status st;
+
+    if (!neighbors && (!a->ops->rows || !x))
+        return ne_fail(NE_UNSUPPORTED, "%s: %s", a->ops->name,
+                       a->ops->rows     ? "it needs the data, a graph is not enough"
+                       : a->ops->matrix ? "it has no sparse form"
+                                        : "an output affinity has no input form");
+    st = check(a, x ? x->rows : distances->rows);
+    if (st == NE_OK) st = neighbors ? compute_neighbors(a, x, distances, to) : compute_pairs(a, x, to);
+    return st;
+}
+
+/* In place from the back: value j of the wide row lies on values 2 j and 2 j + 1 of the narrow one. */
+static void widen(size_t n, void *row)
+{
+    for (size_t j = n; j-- > 0;) {
+        float narrow;
+        memcpy(&narrow, (char *)row + j * sizeof narrow, sizeof narrow);
+        const double wide = (double)narrow;
+        memcpy((char *)row + j * sizeof wide, &wide, sizeof wide);
+    }
+}
+
+ne_status affinity_compute_dense(ne_affinity *a, const ne_dense *x, const ne_dense *y)
+{
+    const int      wide = y->dtype == NE_F64;
+    const size_t   n = x->rows, stride = view_stride(y) * (wide ? 2 : 1);
+    dense_affinity dense = dense_of(a);
+    ne_status      st    = check(a, n);
+
+    if (st == NE_OK) st = dense_matrix(&dense, &a->knn, x, y->data, stride);
+    if (st == NE_OK) {
+        for (size_t i = 0; wide && i < n; i++) widen(n, (double *)y->data + i * view_stride(y));
+        commit_dense(a, &dense, n);
+    }
+    dense_close(&dense);
+    return st;
+}
+
+/* --- Rows to the caller. */
+
+typedef struct giver {
+    size_t     n;
+    ne_rows_fn take;
+    void      *user;
+} giver;
+
+static int give(void *user, size_t row0, size_t row1, const float *values, size_t stride)
+{
+    const giver   *g = user;
+    const ne_dense v = {.struct_size = sizeof v,
+                        .data        = (void *)(uintptr_t)values,
+                        .rows        = row1 - row0,
+                        .cols        = g->n,
+                        .stride      = stride,
+                        .dtype       = NE_F32};
+    return g->take(g->user, row0, row1, &v);
+}
+
+ne_status affinity_compute_rows(ne_affinity *a, const ne_dense *x, size_t block, ne_rows_fn take, void *user)
+{
+    const ne_allocator *mem   = &a->context->memory;
+    const size_t        n     = x->rows;
+    dense_affinity      dense = dense_of(a);
+    giver               g     = {n, take, user};
+    float              *room  = NULL;
+    ne_status           st    = check(a, n);
+
+    if (st == NE_OK && a->ops->rows) {
+        st = dense_open(&dense, &a->knn, x, NULL, 0);
+        if (st == NE_OK) st = dense_rows(&dense, block, give, &g);
+    } else if (st == NE_OK) { /* what needs all pairs at once, or lacks rows() */
+        room = memory_new(mem, n, n * sizeof *room);
+        st   = room ? dense_matrix(&dense, &a->knn, x, room, n) : NE_OUT_OF_MEMORY;
+        for (size_t r = 0; st == NE_OK && r < n; r += block)
+            if (give(&g, r, r + block < n ? r + block : n, room + r * n, n))
+                st = ne_fail(NE_CANCELLED, "cancelled at row %zu of the affinity", r);
+    }
+    if (st == NE_OK) commit_dense(a, &dense, n);
+    dense_close(&dense);
+    memory_free(mem, room);
     return st;
 }

@@ -5,11 +5,10 @@
  * With beta = 1 / eps, D_j = d_j - d_min, S = sum exp(-beta D), E and V the mean and the variance of D under p:
  *     H = log S + beta E,   dH / d(log beta) = -beta^2 V,
  * so H falls with log beta and a Newton step on log beta, clipped to 3 and kept inside a bracket, needs 6 evaluations
- * on average. Subtracting the nearest distance keeps S at least 1: nothing underflows. All sums in double.
- * An evaluation is one pass over the row. */
+ * on average. Subtracting the nearest distance keeps S at least 1: nothing underflows. An
+ * evaluation is one pass over the row: of long rows in float until the entropy is right to 1e-5, then once in double. */
 #include "affinity/input.h"
-#include "base/clones.h"
-#include "cpu/vector_exp.h"
+#include "affinity/row.h"
 
 #include <math.h>
 
@@ -50,104 +49,107 @@ static const ne_option entropic_options[] = {
 };
 
 enum {
-    CHUNK = 512
+    FEW        = 256, /* distances for which double is fast enough */
+    MOST_ROUGH = 20
 };
+#define NEAR  1e-6
+#define ROUGH 1e-5 /* error in the entropy down to which sums in float serve */
 
-typedef struct row_sums {
-    double s, d, dd; /* sum e, sum e D, sum e D^2 with e = exp(-beta D) */
-} row_sums;
-
-/* Eight lanes whatever the vector width, so that the order of the sums is fixed. Unused lanes get e = 0. */
-NE_CLONES static void entropic_chunk(size_t count, const float *restrict distances, double nearest, double beta,
-                                     double *restrict e, row_sums *restrict sums)
+/* The three numbers of a row, which need not be sorted: see row_values(). */
+void entropic_search(const row_view *r, double perplexity, int64_t max_iter, double tol, double dual[ROW_DUALS])
 {
-    double s[8] = {0}, d[8] = {0}, dd[8] = {0};
-    double D[8], x[8];
-    for (size_t j = 0; j < count; j += 8) {
-        const size_t lanes = count - j < 8 ? count - j : 8;
-        for (size_t l = 0; l < 8; l++) D[l] = l < lanes ? (double)distances[j + l] - nearest : INFINITY;
-#pragma omp simd
-        for (int l = 0; l < 8; l++) x[l] = vector_exp(-beta * D[l]);
-        for (size_t l = 0; l < lanes; l++) e[j + l] = x[l];
-#pragma omp simd
-        for (int l = 0; l < 8; l++) {
-            const double safe = x[l] > 0 ? D[l] : 0;
-            s[l] += x[l];
-            d[l] += x[l] * safe;
-            dd[l] += x[l] * safe * safe;
+    const row_nearest nearest = row_find_nearest(r);
+    const double      target = log(perplexity), least = (double)nearest.distance, others = (double)row_others(r);
+
+    dual[0] = least;
+    if ((double)nearest.tied == others || perplexity >= others) {
+        dual[1] = INFINITY;
+        dual[2] = others;
+    } else if ((double)nearest.tied >= perplexity) {
+        dual[1] = 0; /* the entropy cannot fall below log(tied): the limit of a vanishing bandwidth */
+        dual[2] = (double)nearest.tied;
+    } else {
+        const int  few    = r->count < FEW;
+        row_search search = {-INFINITY, INFINITY};
+        row_sums   sums   = few ? row_exponentials(r, least, 0) : row_exponentials_rough(r, least, 0);
+        double     u      = log(sums.d / others); /* log eps */
+        double     at     = NAN;
+        const int  fits   = fabs(u) < 30; /* a square of a distance is a float then */
+        int        rough = !few && fits, moved = 1;
+        if (!fits) u = log(row_exponentials(r, least, 0).d / others);
+        for (int64_t t = 0; t < max_iter && moved; t++) {
+            const double beta = exp(-u);
+            sums              = rough ? row_exponentials_rough(r, least, beta) : row_exponentials(r, least, beta);
+            const double mean = sums.d / sums.s, variance = sums.dd / sums.s - mean * mean;
+            at                 = u;
+            const double f     = log(sums.s) + beta * mean - target;
+            const double slope = beta * beta * variance;
+            if (fabs(f) < tol) break;
+            if (!rough && fabs(f) < NEAR * fmin(slope, 1)) { /* the last step leaves its square; d mass = mean mass */
+                u -= f / slope;
+                sums.s -= beta * sums.d * f / slope;
+                at = u;
+                break;
+            }
+            if (rough && (fabs(f) < ROUGH || t == MOST_ROUGH)) {
+                row_search_step(&search, f, slope, &u);
+                search = (row_search){-INFINITY, INFINITY}; /* its signs were rough */
+                rough  = 0;
+            } else if (!(moved = row_search_step(&search, f, slope, &u)) && rough) {
+                search = (row_search){-INFINITY, INFINITY};
+                rough  = 0;
+                moved  = 1;
+            }
         }
-    }
-    for (int l = 0; l < 8; l++) {
-        sums->s += s[l];
-        sums->d += d[l];
-        sums->dd += dd[l];
+        dual[1] = exp(u);
+        dual[2] = at == u ? sums.s : row_exponentials(r, least, exp(-u)).s;
     }
 }
 
-/* H and its slope at beta. */
-static double entropy_at(size_t count, const float *distances, double beta, double *slope)
+static void find(const entropic_params *p, const row_view *r, double dual[ROW_DUALS])
 {
-    double   scratch[CHUNK];
-    row_sums sums = {0, 0, 0};
-    for (size_t j = 0; j < count; j += CHUNK)
-        entropic_chunk(count - j < CHUNK ? count - j : CHUNK, distances + j, (double)distances[0], beta, scratch,
-                       &sums);
-    const double mean = sums.d / sums.s;
-    *slope            = -beta * beta * (sums.dd / sums.s - mean * mean);
-    return log(sums.s) + beta * mean;
-}
-
-/* values may be distances: each chunk is read before it is written. */
-static void write_row(size_t count, const float *distances, double beta, double scale, float *values)
-{
-    const double nearest = (double)distances[0];
-    double       e[CHUNK];
-    row_sums     sums = {0, 0, 0};
-    for (size_t j = 0; j < count; j += CHUNK)
-        entropic_chunk(count - j < CHUNK ? count - j : CHUNK, distances + j, nearest, beta, e, &sums);
-    for (size_t j = 0; j < count; j += CHUNK) {
-        const size_t part   = count - j < CHUNK ? count - j : CHUNK;
-        row_sums     unused = {0, 0, 0};
-        entropic_chunk(part, distances + j, nearest, beta, e, &unused);
-        for (size_t l = 0; l < part; l++) values[j + l] = (float)(scale * e[l] / sums.s);
-    }
+    entropic_search(r, p->reference ? floor(p->perplexity) : p->perplexity, p->max_iter, 1e-12, dual);
 }
 
 static ne_status entropic_weights(const void *params, size_t n, size_t count, const float *distances, float *values,
                                   double *bandwidth)
 {
-    const entropic_params *p          = params;
-    const double           perplexity = p->reference ? floor(p->perplexity) : p->perplexity;
-    const double           target     = log(perplexity);
-    double                 low = -INFINITY, high = INFINITY, u, slope, mean = 0;
-    size_t                 tied = 0;
+    const row_view r = {count, distances, count};
+    double         dual[ROW_DUALS];
     (void)n;
+    find(params, &r, dual);
+    *bandwidth = dual[1];
+    row_weights(count, distances, dual[0], row_precision(dual[1]), 1 / dual[2], values);
+    return NE_OK;
+}
 
-    while (tied < count && distances[tied] == distances[0]) tied++;
-    for (size_t j = 0; j < count; j++) mean += (double)distances[j] - (double)distances[0];
-    if (tied == count || perplexity >= (double)count) {
-        *bandwidth = INFINITY;
-        for (size_t j = 0; j < count; j++) values[j] = (float)(1.0 / (double)count);
-    } else if ((double)tied >= perplexity) {
-        *bandwidth = 0; /* the entropy cannot fall below log(tied): the limit of a vanishing bandwidth */
-        for (size_t j = 0; j < count; j++) values[j] = j < tied ? (float)(1.0 / (double)tied) : 0;
-    } else {
-        u = -log(mean / (double)count);
-        for (int64_t t = 0; t < p->max_iter; t++) {
-            const double f = entropy_at(count, distances, exp(u), &slope) - target;
-            if (fabs(f) < 1e-12) break;
-            if (f > 0) low = u;
-            else high = u;
-            double step = slope < 0 ? -f / slope : f > 0 ? 3.0 : -3.0;
-            step        = step > 3 ? 3 : step < -3 ? -3 : step;
-            double next = u + step;
-            if (next <= low || next >= high) next = isinf(high) ? low + 3 : isinf(low) ? high - 3 : (low + high) / 2;
-            if (next == u) break;
-            u = next;
-        }
-        write_row(count, distances, exp(u), 1, values);
-        *bandwidth = exp(-u);
-    }
+/* --- Over all pairs. */
+
+typedef struct solve_job {
+    const entropic_params *params;
+    double                *dual;
+    size_t                 n;
+} solve_job;
+
+static ne_status solve_row(void *user, size_t self, const float *distances)
+{
+    const solve_job *job = user;
+    const row_view   r   = {job->n, distances, self};
+    find(job->params, &r, job->dual + self * ROW_DUALS);
+    return NE_OK;
+}
+
+static ne_status entropic_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
+{
+    solve_job job = {params, solution->dual, ne_pairs_rows(pairs)};
+    return ne_pairs_visit(pairs, solve_row, &job);
+}
+
+static ne_status entropic_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+                               const double *dual, float *values)
+{
+    (void)params;
+    row_values(n, self, across, distances, dual, values);
     return NE_OK;
 }
 
@@ -170,4 +172,8 @@ const ne_affinity_ops affinity_entropic = {
     .neighbors      = entropic_neighbors,
     .weights        = entropic_weights,
     .row_sum_is_one = 1,
+    .dual_count     = ROW_DUALS,
+    .dual_names     = row_dual_names,
+    .solve          = entropic_solve,
+    .rows           = entropic_rows,
 };

@@ -1,8 +1,10 @@
 /* affinity/kernels.c: the plain kernels student and gaussian, as output affinities and as input affinities of all pairs.
  *
  *     student   q(s) = (1 + s / nu)^(-(nu + 1) / 2)     nu = 1: t-SNE (van der Maaten & Hinton 2008)
- *     gaussian  q(s) = exp(-s / sigma)                  no factor 2, no square on sigma, as TorchDR has it */
+ *     gaussian  q(s) = exp(-s / sigma)                  no factor 2, no square on sigma, as TorchDR has it
+ *     largevis  q(s) = 1 / (2 + s)                      u / (1 + u) of u = 1 / (1 + s) */
 #include "affinity/input.h"
+#include "affinity/log_kernel.h"
 
 #include <math.h>
 
@@ -57,6 +59,12 @@ static void gaussian_kernel(const void *params, size_t count, const float *s, fl
     }
 }
 
+static void largevis_kernel(const void *params, size_t count, const float *s, float *q, float *slope)
+{
+    (void)params;
+    for (size_t i = 0; i < count; i++) q[i] = slope[i] = 1 / (2 + s[i]);
+}
+
 static ne_status student_weights(const void *params, size_t n, size_t count, const float *distances, float *values,
                                  double *bandwidth)
 {
@@ -77,6 +85,32 @@ static ne_status gaussian_weights(const void *params, size_t n, size_t count, co
     return NE_OK;
 }
 
+static ne_status student_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+                              const double *dual, float *values)
+{
+    const double     nu     = ((const shape_params *)params)->shape;
+    const log_kernel kernel = {.kind = LOG_STUDENT, .scale = (nu + 1) / 2, .shape = 1 / nu};
+    const kernel_row r      = {n, self, distances};
+    (void)across;
+    (void)dual;
+    if (!kernel_is_defined(&kernel, &r))
+        return ne_fail(NE_INVALID_ARGUMENT, "metric: row %zu has negative distances, for which the kernel has no value",
+                       self);
+    log_kernel_values(&kernel, &r, 1, 0, NULL, values);
+    return NE_OK;
+}
+
+static ne_status gaussian_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+                               const double *dual, float *values)
+{
+    const log_kernel kernel = {.kind = LOG_GAUSSIAN, .scale = 1 / ((const shape_params *)params)->shape};
+    const kernel_row r      = {n, self, distances};
+    (void)across;
+    (void)dual;
+    log_kernel_values(&kernel, &r, 1, 0, NULL, values);
+    return NE_OK;
+}
+
 const ne_affinity_ops affinity_student = {
     .struct_size  = sizeof(ne_affinity_ops),
     .name         = "student",
@@ -88,6 +122,7 @@ const ne_affinity_ops affinity_student = {
     .neighbors    = all_neighbors,
     .weights      = student_weights,
     .kernel       = student_kernel,
+    .rows         = student_rows,
 };
 
 const ne_affinity_ops affinity_gaussian = {
@@ -101,4 +136,12 @@ const ne_affinity_ops affinity_gaussian = {
     .neighbors    = all_neighbors,
     .weights      = gaussian_weights,
     .kernel       = gaussian_kernel,
+    .rows         = gaussian_rows,
+};
+
+const ne_affinity_ops affinity_largevis = {
+    .struct_size = sizeof(ne_affinity_ops),
+    .name        = "largevis",
+    .help        = "kernel 1 / (2 + s), the output affinity of LargeVis as TorchDR has it",
+    .kernel      = largevis_kernel,
 };

@@ -41,14 +41,29 @@ ne_status ne_affinity_get(const ne_affinity *affinity, const char *name, char *t
 
 ne_status ne_affinity_get_real(const ne_affinity *affinity, const char *name, double *value)
 {
-    return affinity && value ? options_get_real(&affinity->options, name, value)
-                             : api_null(affinity ? "value" : "affinity");
+    if (!affinity || !name || !value) return api_null(!affinity ? "affinity" : !name ? "name" : "value");
+    const int steps = strcmp(name, "n_iter") == 0, residual = strcmp(name, "residual") == 0;
+    if (!steps && !residual) return options_get_real(&affinity->options, name, value);
+    if (!affinity->rows) return ne_fail(NE_NOT_FITTED, "%s: nothing has been computed", name);
+    *value = steps ? (double)affinity->n_iter : affinity->residual;
+    return NE_OK;
 }
 
 ne_status ne_affinity_get_int(const ne_affinity *affinity, const char *name, int64_t *value)
 {
-    return affinity && value ? options_get_int(&affinity->options, name, value)
-                             : api_null(affinity ? "value" : "affinity");
+    double    real = 0;
+    ne_status st;
+    if (!affinity || !name || !value) return api_null(!affinity ? "affinity" : !name ? "name" : "value");
+    if (strcmp(name, "n_iter") != 0) return options_get_int(&affinity->options, name, value);
+    if ((st = ne_affinity_get_real(affinity, name, &real)) == NE_OK) *value = (int64_t)real;
+    return st;
+}
+
+ne_status ne_affinity_set_progress(ne_affinity *affinity, ne_progress_fn report, void *user)
+{
+    if (!affinity) return api_null("affinity");
+    affinity->progress = (progress){report, user};
+    return NE_OK;
 }
 
 size_t ne_affinity_option_count(const ne_affinity *affinity)
@@ -77,13 +92,36 @@ static ne_status compute(ne_affinity *affinity, const ne_dense *x, const csr *di
     return st;
 }
 
+static ne_status check_data(const ne_dense *x)
+{
+    ne_status st = view_check(x, "x");
+    if (st == NE_OK) st = view_check_finite_f32(x, "x");
+    if (st == NE_OK && x->rows < 2) st = ne_fail(NE_INVALID_ARGUMENT, "x: %zu row, at least 2 are needed", x->rows);
+    return st;
+}
+
 ne_status ne_affinity_compute(ne_affinity *affinity, const ne_dense *x, ne_graph **graph)
 {
-    ne_status st;
     if (!affinity || !graph) return api_null(affinity ? "graph" : "affinity");
-    if ((st = view_check(x, "x")) != NE_OK || (st = view_check_finite_f32(x, "x")) != NE_OK) return st;
-    if (x->rows < 2) return ne_fail(NE_INVALID_ARGUMENT, "x: %zu row, at least 2 are needed", x->rows);
-    return compute(affinity, x, NULL, graph);
+    const ne_status st = check_data(x);
+    return st == NE_OK ? compute(affinity, x, NULL, graph) : st;
+}
+
+ne_status ne_affinity_compute_dense(ne_affinity *affinity, const ne_dense *x, const ne_dense *y)
+{
+    ne_status st;
+    if (!affinity) return api_null("affinity");
+    if ((st = check_data(x)) != NE_OK || (st = view_check(y, "y")) != NE_OK) return st;
+    st = view_check_shape(y, "y", x->rows, x->rows);
+    return st == NE_OK ? affinity_compute_dense(affinity, x, y) : st;
+}
+
+ne_status ne_affinity_compute_rows(ne_affinity *affinity, const ne_dense *x, size_t block, ne_rows_fn take, void *user)
+{
+    if (!affinity || !take) return api_null(affinity ? "take" : "affinity");
+    if (!block) return ne_fail(NE_OUT_OF_RANGE, "block: 0 rows at a time");
+    const ne_status st = check_data(x);
+    return st == NE_OK ? affinity_compute_rows(affinity, x, block, take, user) : st;
 }
 
 ne_status ne_affinity_compute_graph(ne_affinity *affinity, const ne_graph *distances, ne_graph **graph)
@@ -95,17 +133,45 @@ ne_status ne_affinity_compute_graph(ne_affinity *affinity, const ne_graph *dista
     return compute(affinity, NULL, &distances->matrix, graph);
 }
 
+/* The array of that name as its first value, NULL where there is none, and how far apart values lie. */
+static const double *find_array(const ne_affinity *a, const char *name, size_t *step, int *known)
+{
+    const double *from = NULL;
+    *step              = 1;
+    *known             = 0;
+    for (size_t k = 0; k < a->ops->dual_count && !from; k++)
+        if (strcmp(name, a->ops->dual_names[k]) == 0) {
+            *known = 1;
+            *step  = a->ops->dual_count;
+            from   = a->dual ? a->dual + k : NULL;
+        }
+    if (!from && (strcmp(name, "bandwidth") == 0 || strcmp(name, "entropy") == 0)) {
+        *known = 1;
+        *step  = 1;
+        from   = *name == 'b' ? a->bandwidth : a->entropy;
+    }
+    return from;
+}
+
 ne_status ne_affinity_get_array(const ne_affinity *affinity, const char *name, double *values, size_t count)
 {
+    size_t step;
+    int    known;
     if (!affinity || !name || !values) return api_null(!affinity ? "affinity" : !name ? "name" : "values");
-    const double *from = strcmp(name, "bandwidth") == 0 ? affinity->bandwidth
-                         : strcmp(name, "entropy") == 0 ? affinity->entropy
-                                                        : NULL;
-    if (strcmp(name, "bandwidth") != 0 && strcmp(name, "entropy") != 0)
-        return ne_fail(NE_UNKNOWN_NAME, "unknown array '%s'; there are bandwidth and entropy", name);
-    if (!from) return ne_fail(NE_NOT_FITTED, "%s: nothing has been computed", name);
+    const double *from = find_array(affinity, name, &step, &known);
+    if (!known)
+        return ne_fail(NE_UNKNOWN_NAME, "unknown array '%s'; there are bandwidth, entropy%s%s%s%s%s%s", name,
+                       affinity->ops->dual_count > 0 ? ", " : "",
+                       affinity->ops->dual_count > 0 ? affinity->ops->dual_names[0] : "",
+                       affinity->ops->dual_count > 1 ? ", " : "",
+                       affinity->ops->dual_count > 1 ? affinity->ops->dual_names[1] : "",
+                       affinity->ops->dual_count > 2 ? ", " : "",
+                       affinity->ops->dual_count > 2 ? affinity->ops->dual_names[2] : "");
+    if (!from)
+        return ne_fail(NE_NOT_FITTED, "%s: %s", name,
+                       affinity->rows ? "the last computation made none" : "nothing has been computed");
     if (count != affinity->rows)
         return ne_fail(NE_INVALID_ARGUMENT, "%s: %zu values, room is for %zu", name, affinity->rows, count);
-    memcpy(values, from, count * sizeof *values);
+    for (size_t i = 0; i < count; i++) values[i] = from[i * step];
     return NE_OK;
 }

@@ -1,5 +1,6 @@
 /* api/embedding.c: the embedding handle. */
 #define NE_EXPERIMENTAL 1
+#include "embedding/check.h"
 #include "embedding/embedding.h"
 
 #include "api/api.h"
@@ -34,8 +35,15 @@ static ne_status check_free(const ne_embedding *embedding)
 
 ne_status ne_embedding_set(ne_embedding *embedding, const char *name, const char *text)
 {
-    const ne_status st = check_free(embedding);
-    return st == NE_OK ? options_set(&embedding->options, name, text) : st;
+    char      before[NE_NAME_SIZE] = "";
+    ne_status st                   = check_free(embedding);
+    if (st != NE_OK) return st;
+    const int chooses = name && (strcmp(name, "affinity_in") == 0 || strcmp(name, "affinity_out") == 0);
+    if (chooses) options_get(&embedding->options, name, before, sizeof before);
+    st = options_set(&embedding->options, name, text);
+    if (st == NE_OK && chooses && (st = embedding_choose(embedding, name)) != NE_OK)
+        options_set(&embedding->options, name, before);
+    return st;
 }
 
 ne_status ne_embedding_set_real(ne_embedding *embedding, const char *name, double value)
@@ -123,6 +131,16 @@ ne_status ne_embedding_set_progress(ne_embedding *embedding, ne_progress_fn repo
     const ne_status st = check_free(embedding);
     if (st == NE_OK) embedding->progress = (progress){report, user};
     return st;
+}
+
+ne_status ne_estimate_memory(const ne_embedding *embedding, size_t n, size_t d, int32_t dtype, size_t *bytes)
+{
+    if (!embedding || !bytes) return api_null(!embedding ? "embedding" : "bytes");
+    if (dtype != NE_F32 && dtype != NE_F64)
+        return ne_fail(NE_INVALID_ARGUMENT, "dtype: %d, f32 or f64 are taken", dtype);
+    if (d < 1) return ne_fail(NE_INVALID_ARGUMENT, "d: 0 columns, at least 1 is needed");
+    const ne_dense x = {.struct_size = sizeof x, .rows = n, .cols = d, .stride = d, .dtype = dtype};
+    return embedding_estimate(embedding, &x, bytes);
 }
 
 /* --- Fit --------------------------------------------------------------------------------------------------------- */
@@ -228,6 +246,10 @@ ne_status ne_embedding_transform(const ne_embedding *e, const ne_dense *x, const
 {
     ne_status st;
     if (!e) return api_null("embedding");
+    if (!e->ops->fit) {
+        if ((st = view_check(x, "x")) != NE_OK || (st = view_check_finite_f32(x, "x")) != NE_OK) return st;
+        return (st = view_check(y, "y")) == NE_OK ? embedding_transform(e, x, y) : st;
+    }
     if (!e->ops->transform)
         return ne_fail(NE_UNSUPPORTED, "%s: has no map for new rows; fit them together with the old ones",
                        e->ops->name);
@@ -246,6 +268,61 @@ ne_status ne_embedding_inverse_transform(const ne_embedding *e, const ne_dense *
     if ((st = view_check(y, "y")) != NE_OK || (st = view_check_finite(y, "y")) != NE_OK) return st;
     if ((st = view_check(x, "x")) != NE_OK) return st;
     return e->ops->inverse_transform(e->params.method, e->context, e->model, y, x);
+}
+
+/* The hook itself leaves the state alone on an error; one without a fit before it is dropped. */
+ne_status ne_embedding_partial_fit(ne_embedding *e, const ne_dense *x)
+{
+    ne_status st = check_free(e);
+    if (st != NE_OK) return st;
+    if (!e->ops->partial_fit)
+        return ne_fail(NE_UNSUPPORTED, "%s: has to see all rows at once, use ne_embedding_fit()", e->ops->name);
+    if ((st = view_check(x, "x")) != NE_OK || (st = view_check_finite(x, "x")) != NE_OK) return st;
+    ne_context *context = e->context;
+    void       *model   = e->model ? e->model : memory_zero(&context->memory, 1, e->ops->state_size);
+    if (!model) return NE_OUT_OF_MEMORY;
+    st = e->ops->partial_fit(e->params.method, context, model, x);
+    if (st == NE_OK) {
+        e->model = model;
+    } else if (!e->model) {
+        if (e->ops->clear) e->ops->clear(context, model);
+        memory_free(&context->memory, model);
+    }
+    return st;
+}
+
+/* --- Check --- */
+
+ne_status ne_gradient_check(ne_embedding *e, const ne_dense *y, ne_gradient_report *report)
+{
+    double            *at   = NULL;
+    ne_gradient_report full = {.struct_size = sizeof full};
+    ne_status          st   = check_free(e);
+    if (st != NE_OK) return st;
+    if (!report) return api_null("report");
+    if (report->struct_size < offsetof(ne_gradient_report, loss))
+        return ne_fail(NE_INVALID_ARGUMENT, "report: struct_size is %zu, sizeof(ne_gradient_report) is needed",
+                       report->struct_size);
+    if (!e->fit) return ne_fail(NE_NOT_FITTED, "%s: nothing has been started", e->ops->name);
+    if (y) {
+        if ((st = view_check(y, "y")) != NE_OK || (st = view_check_shape(y, "y", e->fit->n, e->fit->c)) != NE_OK ||
+            (st = view_check_finite_f32(y, "y")) != NE_OK)
+            return st;
+        at = memory_new(&e->context->memory, y->rows * y->cols, sizeof *at);
+        if (!at) return NE_OUT_OF_MEMORY;
+        for (size_t i = 0; i < y->rows; i++)
+            for (size_t k = 0; k < y->cols; k++) at[i * y->cols + k] = view_get(y, i, k);
+    }
+    e->busy = 1;
+    st      = embedding_check_gradient(e, at, &full);
+    e->busy = 0;
+    memory_free(&e->context->memory, at);
+    if (st == NE_OK) {
+        const size_t size = report->struct_size < sizeof full ? report->struct_size : sizeof full;
+        full.struct_size  = report->struct_size;
+        memcpy(report, &full, size);
+    }
+    return st;
 }
 
 /* --- Experimental ------------------------------------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "base/view.h"
+#include "graph/graph_file.h"
 
 #include <string.h>
 
@@ -144,4 +145,66 @@ ne_status ne_graph_csr(const ne_graph *graph, ne_csr *view)
 int ne_graph_get_kind(const ne_graph *graph)
 {
     return graph && graph->matrix.rows ? (int)graph->kind : 0;
+}
+
+ne_status ne_graph_save(const ne_graph *graph, const char *path)
+{
+    if (!graph || !path) return api_null(graph ? "path" : "graph");
+    if (!graph->matrix.rows) return ne_fail(NE_NOT_FITTED, "graph: it has not been built");
+    return graph_file_write(graph->context, path, graph->kind, &graph->matrix, graph->report.recall);
+}
+
+ne_status ne_graph_read(ne_context *context, const char *path, ne_graph **graph)
+{
+    csr           made   = {0};
+    ne_graph_kind kind   = NE_GRAPH_DISTANCES;
+    double        recall = 0;
+    ne_graph     *read   = NULL;
+    ne_status     st;
+    if (!context || !path || !graph) return api_null(!context ? "context" : !path ? "path" : "graph");
+    if ((st = graph_file_read(context, path, &kind, &made, &recall)) != NE_OK) return st;
+    if ((st = wrap(context, kind, &made, &read)) != NE_OK) return st;
+    read->report.recall = recall;
+    *graph              = read;
+    return NE_OK;
+}
+
+ne_status ne_graph_query(const ne_graph *graph, const ne_dense *x, const ne_dense *queries, const ne_dense *indices,
+                         const ne_dense *distances)
+{
+    const ne_allocator *mem;
+    int32_t            *index    = NULL;
+    float              *distance = NULL;
+    ne_status           st;
+
+    if (!graph) return api_null("graph");
+    if ((st = view_check(x, "x")) != NE_OK || (st = view_check_finite_f32(x, "x")) != NE_OK ||
+        (st = view_check(queries, "queries")) != NE_OK ||
+        (st = view_check_shape(queries, "queries", queries->rows, x->cols)) != NE_OK ||
+        (st = view_check_finite_f32(queries, "queries")) != NE_OK ||
+        (st = view_check_integer(indices, "indices")) != NE_OK ||
+        (st = view_check_shape(indices, "indices", queries->rows, indices->cols)) != NE_OK ||
+        (st = view_check(distances, "distances")) != NE_OK ||
+        (st = view_check_shape(distances, "distances", queries->rows, indices->cols)) != NE_OK)
+        return st;
+    const size_t k = indices->cols, m = queries->rows;
+    mem      = &graph->context->memory;
+    index    = memory_new(mem, m, k * sizeof *index);
+    distance = memory_new(mem, m, k * sizeof *distance);
+    if (!index || !distance) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
+    if ((st = knn_query(graph->context, &graph->knn, x, queries, k, index, distance)) != NE_OK) goto done;
+    for (size_t i = 0; i < m; i++)
+        for (size_t a = 0; a < k; a++) {
+            const size_t at = i * view_stride(indices) + a;
+            if (indices->dtype == NE_I32) ((int32_t *)indices->data)[at] = index[i * k + a];
+            else ((int64_t *)indices->data)[at] = index[i * k + a];
+            view_set(distances, i, a, (double)distance[i * k + a]);
+        }
+done:
+    memory_free(mem, index);
+    memory_free(mem, distance);
+    return st;
 }

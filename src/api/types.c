@@ -37,8 +37,9 @@ static ne_status add_affinity(const ne_affinity_ops *ops)
     ne_status st = check_size("affinity", ops->struct_size, sizeof *ops);
     if (st == NE_OK)
         st = options_check_table(ops->name ? ops->name : "affinity", ops->options, ops->option_count, ops->option_size);
-    if (st == NE_OK && !ops->kernel && !(ops->weights && ops->neighbors))
-        st = ne_fail(NE_INVALID_ARGUMENT, "affinity '%s': neither kernel nor weights with neighbors",
+    if (st == NE_OK && !ops->kernel && !ops->pair_kernel && !ops->rows && !ops->matrix &&
+        !((ops->weights || ops->compute) && ops->neighbors))
+        st = ne_fail(NE_INVALID_ARGUMENT, "affinity '%s': neither a kernel, nor rows, nor weights with neighbors",
                      ops->name ? ops->name : "");
     return st == NE_OK ? registry_add(REGISTRY_AFFINITY, ops) : st;
 }
@@ -56,9 +57,42 @@ static ne_status      builtin_status;
 
 static void register_builtin(void)
 {
-    static const ne_affinity_ops *const affinities[] = {&affinity_entropic, &affinity_student, &affinity_gaussian};
-    static const ne_method_ops *const   methods[]    = {&method_tsne, &method_pca};
-    ne_status                           st           = NE_OK;
+    static const ne_affinity_ops *const affinities[] = {
+        &affinity_entropic,
+        &affinity_student,
+        &affinity_gaussian,
+        &affinity_umap,
+        &affinity_pacmap,
+        &affinity_symmetric_entropic,
+        &affinity_sinkhorn,
+        &affinity_doubly_stochastic_quadratic,
+        &affinity_normalized_gaussian,
+        &affinity_normalized_student,
+        &affinity_self_tuning,
+        &affinity_magic,
+        &affinity_phate,
+        &affinity_precomputed,
+        &affinity_umap_kernel,
+        &affinity_largevis,
+        &affinity_hyperbolic,
+        &affinity_scalar_product,
+    };
+    static const ne_method_ops *const methods[] = {&method_tsne,
+                                                   &method_pca,
+                                                   &method_infotsne,
+                                                   &method_largevis,
+                                                   &method_umap,
+                                                   &method_pacmap,
+                                                   &method_localmap,
+                                                   &method_trimap,
+                                                   &method_sne,
+                                                   &method_cosne,
+                                                   &method_tsnekhorn,
+                                                   &method_affinity_matcher,
+                                                   &method_incremental_pca,
+                                                   &method_kernel_pca,
+                                                   &method_phate};
+    ne_status                         st        = NE_OK;
     for (size_t i = 0; st == NE_OK && metric_builtin(i); i++) st = add_metric(metric_builtin(i));
     for (size_t i = 0; st == NE_OK && i < sizeof affinities / sizeof *affinities; i++) st = add_affinity(affinities[i]);
     for (size_t i = 0; st == NE_OK && i < sizeof methods / sizeof *methods; i++) st = add_method(methods[i]);

@@ -28,10 +28,14 @@ void blas_dsyrk_t(size_t n, size_t m, double alpha, const double *a, size_t lda,
 /* Upper triangle of C (m x m) = alpha A A^T + beta C, A m x k. */
 void blas_dsyrk_n(size_t m, size_t k, double alpha, const double *a, size_t lda, double beta, double *c, size_t ldc);
 
-/* The largest `count` eigenpairs, values descending, of the symmetric n x n matrix in the upper triangle of a (which is
- * overwritten): values[count], vectors count x n (row r belongs to values[r]). Signs are LAPACK's.
+/* The largest `count` eigenpairs, values descending, of the symmetric n x n matrix a (which is overwritten; its lower
+ * triangle is not looked at where count is n): values[count], vectors count x n (row r belongs to values[r]). Signs are
+ * LAPACK's.
  * errors: NE_OUT_OF_MEMORY; NE_NOT_CONVERGED. */
 ne_status blas_eigen_top(ne_context *context, size_t n, double *a, size_t count, double *values, double *vectors);
+/* The singular values (min(m, n), descending) of the m x n matrix a, which is overwritten, and its right singular vectors
+ * as rows of right (min(m, n) x n). Signs are LAPACK's. errors: NE_OUT_OF_MEMORY; NE_NOT_CONVERGED. */
+ne_status blas_svd(ne_context *context, size_t m, size_t n, double *a, double *values, double *right);
 /* Thin QR by Householder: the m x n matrix a (m >= n) becomes Q with orthonormal columns. */
 ne_status blas_orthonormalise(ne_context *context, size_t m, size_t n, double *a);
 

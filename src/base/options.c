@@ -17,7 +17,7 @@ static void *field_of(const option_place *place)
     return (char *)place->block->params + place->row->offset;
 }
 
-static int find(const option_set *set, const char *name, option_place *place)
+static int find_row(const option_set *set, const char *name, option_place *place)
 {
     for (size_t b = 0; b < set->count; b++)
         for (size_t i = 0; i < set->blocks[b].count; i++)
@@ -26,6 +26,15 @@ static int find(const option_set *set, const char *name, option_place *place)
                 return 1;
             }
     return 0;
+}
+
+/* A row of that name, or else of the name that it stands for. */
+static int find(const option_set *set, const char *name, option_place *place)
+{
+    int found = find_row(set, name, place);
+    for (size_t i = 0; !found && set->names && i < set->names->alias_count; i++)
+        if (strcmp(set->names->aliases[i].name, name) == 0) found = find_row(set, set->names->aliases[i].of, place);
+    return found;
 }
 
 static ne_status find_or_suggest(const option_set *set, const char *name, option_place *place)
@@ -179,6 +188,8 @@ static ne_status store_text(const option_place *place, const char *text)
 static const char *default_text(const option_set *set, const ne_option *row, int reference)
 {
     const char *text = reference && row->reference ? row->reference : row->preset;
+    if (set->part.name && strcmp(set->part.name, row->name) == 0)
+        text = reference && set->part.reference ? set->part.reference : set->part.preset;
     for (size_t i = 0; i < set->preset_count; i++)
         if (strcmp(set->presets[i].name, row->name) == 0) {
             const ne_preset *p = &set->presets[i];
@@ -229,8 +240,11 @@ static ne_status finish_set(option_set *set, const option_place *place)
 
 ne_status options_set(option_set *set, const char *name, const char *text)
 {
-    option_place place = {0};
-    ne_status    st    = find_or_suggest(set, name, &place);
+    const option_list *list  = option_list_find(set, name);
+    option_place       place = {0};
+    ne_status          st;
+    if (list) return option_list_set(set, list, text);
+    st = find_or_suggest(set, name, &place);
     if (st == NE_OK) st = store_text(&place, text);
     if (st == NE_OK) st = finish_set(set, &place);
     return st;
@@ -287,8 +301,11 @@ static void value_print(const option_place *place, char *text, size_t size)
 
 ne_status options_get(const option_set *set, const char *name, char *text, size_t size)
 {
-    option_place place = {0};
-    ne_status    st    = find_or_suggest(set, name, &place);
+    const option_list *list  = option_list_find(set, name);
+    option_place       place = {0};
+    ne_status          st;
+    if (list && text && size) return option_list_get(set, list, text, size);
+    st = find_or_suggest(set, name, &place);
     if (st == NE_OK && (!text || !size)) st = ne_fail(NE_INVALID_ARGUMENT, "%s: there is no room for the text", name);
     if (st == NE_OK) value_print(&place, text, size);
     return st;
@@ -429,12 +446,21 @@ ne_status options_add(const ne_allocator *mem, option_set *set, const char *owne
                       size_t row_size, void *params)
 {
     option_block *block = &set->blocks[set->count];
-    if (!count) return NE_OK;
     if (set->count == OPTION_BLOCKS) return ne_fail(NE_INTERNAL, "%s: too many option tables", owner);
-    *block = (option_block){owner, rows, count, row_size, params, memory_zero(mem, count, 1)};
+    *block = (option_block){owner, rows, count, row_size, params, memory_zero(mem, count + 1, 1)};
     if (!block->given) return NE_OUT_OF_MEMORY;
     set->count++;
     return NE_OK;
+}
+
+ne_status options_replace(const ne_allocator *mem, option_set *set, size_t at, const option_block *by)
+{
+    unsigned char *given = memory_zero(mem, by->count + 1, 1);
+    if (!given) return NE_OUT_OF_MEMORY;
+    memory_free(mem, set->blocks[at].given);
+    set->blocks[at]       = *by;
+    set->blocks[at].given = given;
+    return options_reset(set);
 }
 
 void options_clear(const ne_allocator *mem, option_set *set)

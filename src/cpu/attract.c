@@ -3,8 +3,8 @@
  *     f_i = sum_j p_ij w(s_ij) (z_i - z_j)     loss = -sum_ij p_ij log q(s_ij)     s_ij = |z_i - z_j|^2
  *
  * Cost: 8 bytes of the matrix and a read of z_j per edge, which is near by when rows are in local order. Here an edge
- * takes 2 ns in two columns, for any kernel; the Student kernel on x86 has a loop of its own (x86/attract_avx2.c) that
- * takes 0.5 ns.
+ * takes 2 ns in two columns, for any kernel; the kernels of Student and LargeVis on x86 have a loop of their own
+ * (x86/attract_avx2.c) that takes 0.5 ns.
  *
  * The edges of a row are taken in tiles: gather z_j into columns, weigh all of the tile, sum. So any kernel and any
  * number of columns share one path, and all but the gather is vector arithmetic. Lanes are edges here, and have to
@@ -140,7 +140,9 @@ static double attract_rows(const attraction_job *job, size_t row0, size_t row1, 
 ne_status cpu_attract(ne_context *context, const attraction_job *job)
 {
     const size_t rows = job->row1 - job->row0, blocks = (rows + ROWS - 1) / ROWS;
-    const int    fast   = (job->c == 2 || job->c == 3) && job->kernel->kind == KERNEL_STUDENT && attract_avx2_usable();
+    const int    student = job->kernel->kind == KERNEL_STUDENT, largevis = job->kernel->kind == KERNEL_LARGEVIS;
+    const int    fast  = (job->c == 2 || job->c == 3) && (student || largevis) && attract_avx2_usable();
+    const float  shift = student ? (float)job->kernel->shape : 2, scale = student ? 0.5f * (shift + 1) : 1;
     double      *part   = memory_new(&context->memory, blocks, sizeof *part);
     ne_status    status = part ? NE_OK : NE_OUT_OF_MEMORY;
 
@@ -150,7 +152,7 @@ ne_status cpu_attract(ne_context *context, const attraction_job *job)
             const size_t row0 = job->row0 + b * ROWS, row1 = row0 + ROWS < job->row1 ? row0 + ROWS : job->row1;
             if (fast)
                 (job->c == 2 ? attract_avx2_2d : attract_avx2_3d)(job->p->start, job->p->col, job->p->val, job->z,
-                                                                  (float)job->kernel->shape, row0, row1, job->f);
+                                                                  shift, scale, row0, row1, job->f);
             part[b] = !fast || job->loss ? attract_rows(job, row0, row1, !fast) : 0;
         }
         if (job->loss) {

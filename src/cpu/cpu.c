@@ -1,6 +1,8 @@
 /* cpu/cpu.c: the CPU's table of operations. */
 #include "cpu/attract.h"
 #include "cpu/knn.h"
+#include "cpu/knn_query.h"
+#include "cpu/negatives.h"
 #include "cpu/pca.h"
 #include "cpu/repulsion.h"
 #include "cpu/update.h"
@@ -8,10 +10,16 @@
 const ne_backend backend_cpu = {
     .name             = "cpu",
     .knn              = cpu_knn,
+    .knn_query        = cpu_knn_query,
     .pca              = cpu_pca,
     .attract          = cpu_attract,
     .repulsion_create = cpu_repulsion_create,
     .repulse          = cpu_repulse,
     .repulsion_free   = cpu_repulsion_free,
+    .negatives        = cpu_negatives,
     .update           = cpu_update,
+    .knn_bytes        = cpu_knn_bytes,
+    .pca_bytes        = cpu_pca_bytes,
+    .repulsion_bytes  = cpu_repulsion_bytes,
+    .negatives_bytes  = cpu_negatives_bytes,
 };

@@ -5,6 +5,7 @@
 #include "cpu/elementary.h"
 
 #include <float.h>
+#include <math.h>
 
 NE_CLONES static void kernel_values_cauchy(size_t count, const float *restrict s, float *restrict q,
                                            float *restrict force)
@@ -38,6 +39,16 @@ NE_CLONES static void kernel_values_gaussian(float sigma, size_t count, const fl
     }
 }
 
+NE_CLONES static void kernel_values_largevis(size_t count, const float *restrict s, float *restrict q,
+                                             float *restrict force)
+{
+    for (size_t i = 0; i < count; i += LANES) {
+        const lanes value = 1.0f / (2.0f + lanes_load(s + i));
+        lanes_store(q + i, value);
+        lanes_store(force + i, value * value);
+    }
+}
+
 void kernel_values(const output_kernel *kernel, size_t count, const float *restrict s, float *restrict q,
                    float *restrict force)
 {
@@ -48,6 +59,8 @@ void kernel_values(const output_kernel *kernel, size_t count, const float *restr
         kernel_values_student(shape, count, s, q, force);
     } else if (kernel->kind == KERNEL_GAUSSIAN) {
         kernel_values_gaussian(shape, count, s, q, force);
+    } else if (kernel->kind == KERNEL_LARGEVIS) {
+        kernel_values_largevis(count, s, q, force);
     } else {
         kernel->ops->kernel(kernel->params, count, s, q, force);
         for (size_t i = 0; i < count; i++) force[i] *= q[i];
@@ -70,6 +83,16 @@ NE_CLONES static void kernel_energy_student(float nu, size_t count, const float 
     }
 }
 
+NE_CLONES static void kernel_slopes_largevis(size_t count, const float *restrict s, float *restrict slope)
+{
+    for (size_t i = 0; i < count; i += LANES) lanes_store(slope + i, 1.0f / (2.0f + lanes_load(s + i)));
+}
+
+NE_CLONES static void kernel_energy_largevis(size_t count, const float *restrict s, float *restrict energy)
+{
+    for (size_t i = 0; i < count; i += LANES) lanes_store(energy + i, elementary_log(2.0f + lanes_load(s + i)));
+}
+
 NE_CLONES static void kernel_energy_custom(size_t count, const float *restrict q, float *restrict energy)
 {
     for (size_t i = 0; i < count; i += LANES) lanes_store(energy + i, -elementary_log(lanes_load(q + i)));
@@ -86,6 +109,9 @@ void kernel_slopes(const output_kernel *kernel, size_t count, const float *restr
         for (size_t i = 0; i < count; i++) slope[i] = 1.0f / shape;
         if (energy)
             for (size_t i = 0; i < count; i++) energy[i] = s[i] / shape;
+    } else if (kernel->kind == KERNEL_LARGEVIS) {
+        kernel_slopes_largevis(count, s, slope);
+        if (energy) kernel_energy_largevis(count, s, energy);
     } else {
         float q[KERNEL_TILE];
         kernel->ops->kernel(kernel->params, count, s, q, slope);
@@ -95,4 +121,28 @@ void kernel_slopes(const output_kernel *kernel, size_t count, const float *restr
             kernel_energy_custom(count, q, energy);
         }
     }
+}
+
+double kernel_log_f64(const output_kernel *kernel, double s, double *slope)
+{
+    const double shape = kernel->shape;
+    double       log_q, w;
+    if (kernel->kind == KERNEL_STUDENT) {
+        log_q = -0.5 * (shape + 1) * log1p(s / shape);
+        w     = 0.5 * (shape + 1) / (shape + s);
+    } else if (kernel->kind == KERNEL_GAUSSIAN) {
+        log_q = -s / shape;
+        w     = 1 / shape;
+    } else if (kernel->kind == KERNEL_LARGEVIS) {
+        log_q = -log(2 + s);
+        w     = 1 / (2 + s);
+    } else {
+        const float given = (float)s;
+        float       q, given_slope;
+        kernel->ops->kernel(kernel->params, 1, &given, &q, &given_slope);
+        log_q = log((double)q);
+        w     = (double)given_slope;
+    }
+    if (slope) *slope = w;
+    return log_q;
 }

@@ -3,6 +3,9 @@
 
 #include "cpu/knn_approximate.h"
 #include "cpu/knn_exact.h"
+#include "cpu/knn_faiss.h"
+
+#include <math.h>
 
 /* auto: below this the approximate engine's fixed costs (sketches, cells, pilot) are more than it saves. Measured: the
  * two cost the same at 2000 to 3000 rows, of images, 784 columns, as of points in 10 and 50, with 15 and with 90
@@ -48,6 +51,8 @@ ne_status cpu_knn(ne_context *context, const knn_request *request, knn_result *r
     float   *to_distance = copies ? near_distance : distance;
     if (request->method == KNN_APPROXIMATE || (request->method == KNN_AUTO && rows.count >= EXACT_BELOW)) {
         st = knn_approximate(context, &search, to_index, to_distance, &recall, &exact);
+    } else if (request->method == KNN_FAISS) {
+        st = knn_faiss(context, &search, request->faiss, to_index, to_distance, &recall, &exact);
     } else {
         st = knn_exact(context, &search, to_index, to_distance);
     }
@@ -63,4 +68,17 @@ done:
     memory_free(mem, near_distance);
     knn_rows_clear(mem, &rows);
     return st;
+}
+
+double cpu_knn_bytes(const ne_context *context, const knn_request *request)
+{
+    const double n = (double)request->x->rows, d = (double)request->x->cols, k = (double)request->k;
+    double       kept, search;
+    const double rows = knn_rows_bytes(request->x, request->metric, &kept);
+    if (request->method == KNN_FAISS) search = n * (d + k + 1) * sizeof(float) + n * (k + 1) * sizeof(int64_t);
+    else if (request->recall < 1 && metric_kind_of(request->metric) != METRIC_ANGULAR &&
+             (request->method == KNN_APPROXIMATE || (request->method == KNN_AUTO && n >= EXACT_BELOW)))
+        search = knn_approximate_bytes(context, n, d, k);
+    else search = knn_exact_bytes(context, n, d, k);
+    return fmax(rows, kept + n * k * (sizeof(int32_t) + sizeof(float)) + search);
 }

@@ -49,7 +49,10 @@ ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t
         context_log(context, NE_LOG_INFO, "knn: %zu rows visited, %zu measured, recall %.4f", plan.scan, plan.keep,
                     *recall);
     }
-    if (*exact) {
+    if (*exact) { /* whose lists take the place of what was made so far */
+        knn_sketch_clear(mem, &sketch);
+        knn_cells_clear(mem, &cells);
+        knn_pilot_clear(mem, &pilot);
         st      = knn_exact(context, search, index, distance);
         *recall = 1;
     }
@@ -59,4 +62,14 @@ done:
     knn_cells_clear(mem, &cells);
     knn_pilot_clear(mem, &pilot);
     return st;
+}
+
+double knn_approximate_bytes(const ne_context *context, double n, double width, double k)
+{
+    double       sketch_width, kept;
+    const double sample = knn_exact_some_bytes(context, n, width, k, knn_pilot_queries(n));
+    const double sketch = knn_sketch_bytes(context, n, width, &sketch_width);
+    const double cells  = knn_cells_bytes(context, n, sketch_width, &kept);
+    const double search = kept + fmax(knn_pilot_plan_bytes(n, k), knn_visit_bytes(context, n, sketch_width, k));
+    return knn_pilot_bytes(n, k) + fmax(fmax(sample, sketch), fmax(cells, search));
 }

@@ -10,4 +10,7 @@
 ne_status knn_approximate(ne_context *context, const knn_search *search, int32_t *index, float *distance,
                           double *recall, int *exact);
 
+/* What it takes beside its result, for estimates: where it need not fall back on exact search. */
+double knn_approximate_bytes(const ne_context *context, double n, double width, double k);
+
 #endif

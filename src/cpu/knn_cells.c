@@ -212,6 +212,8 @@ ne_status knn_cells_create(ne_context *context, const knn_rows *rows, uint64_t s
     for (size_t s = 0; s < samples; s++)
         memcpy(sample + s * columns, sketch->row + (s * n / samples) * sketch->width, columns * sizeof *sample);
     if ((st = train(context, sample, samples, seed, scratch, made)) != NE_OK) goto done;
+    memory_free(mem, sample);
+    sample = NULL;
     if ((st = chain(context, made)) != NE_OK) goto done;
     assign(context, made, sketch->row, n, sketch->width, scratch, cell);
     st = sort_rows(context, rows, cell, sketch, made);
@@ -230,4 +232,18 @@ void knn_cells_clear(const ne_allocator *mem, knn_cells *cells)
     memory_free(mem, cells->centre);
     memory_free(mem, cells->half);
     *cells = (knn_cells){0};
+}
+
+double knn_cells_count(double n)
+{
+    return fmin(ceil(n / CELL_ROWS), MOST_CELLS);
+}
+
+double knn_cells_bytes(const ne_context *context, double n, double sketch_width, double *kept)
+{
+    const double cells = knn_cells_count(n), columns = fmin(COLUMNS, sketch_width);
+    const double samples = fmin(n, cells * CELL_SAMPLE), panel = n * sketch_width * sizeof(float);
+    const double scratch = context_threads(context) * PIECE * cells * sizeof(float);
+    *kept                = panel + n * (sizeof(int32_t) + sizeof(float)) + cells * (columns + 2) * sizeof(float);
+    return panel + scratch + n * sizeof(int32_t) + fmax(*kept, samples * columns * sizeof(float));
 }

@@ -21,6 +21,9 @@ typedef struct knn_cells {
 ne_status knn_cells_create(ne_context *context, const knn_rows *rows, uint64_t seed, knn_sketch *sketch,
                            knn_cells *made);
 void      knn_cells_clear(const ne_allocator *mem, knn_cells *cells);
+/* What cells and panels take at most while they are made, the sketch's rows included, and afterwards, for estimates. */
+double knn_cells_bytes(const ne_context *context, double n, double sketch_width, double *kept);
+double knn_cells_count(double n);
 
 /* |centre|^2 / 2 - row . centre, which has the order of the distance, for `rows` rows `stride` apart and all cells:
  * value is rows x count. */

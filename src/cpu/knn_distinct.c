@@ -180,3 +180,10 @@ void knn_distinct_spread(const ne_context *context, const knn_distinct *with, si
                        distance + row * k);
         }
 }
+
+double knn_distinct_bytes(double n)
+{
+    double slots = 2;
+    while (slots < 2 * n) slots *= 2;
+    return n * (sizeof(uint64_t) + 2 * sizeof(int32_t)) + slots * sizeof(int32_t);
+}

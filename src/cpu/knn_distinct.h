@@ -23,7 +23,9 @@ typedef struct knn_distinct {
 
 /* errors: NE_OUT_OF_MEMORY. Clear a failed one too. */
 ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct *made);
-void      knn_distinct_clear(const ne_allocator *mem, knn_distinct *with);
+/* What that takes where n rows are all distinct, for estimates; nothing of it is kept. */
+double knn_distinct_bytes(double n);
+void   knn_distinct_clear(const ne_allocator *mem, knn_distinct *with);
 
 /* From the k_near nearest distinct rows of each distinct row, itself among them, to the k nearest rows of each row,
  * itself left out by index; rows in ascending (distance, index), and k_near = min(k + 1, count). */

@@ -368,3 +368,23 @@ done:
     memory_free(mem, packed);
     return st;
 }
+
+/* --- Memory. */
+
+static double lists_bytes(const ne_context *context, double n, double width, double k, double lists)
+{
+    const double keep  = fmin(k + 16 + floor(k / 8), n);
+    const double block = n < 8 * BLOCK ? SMALL_BLOCK : BLOCK, scratch = block * (2 * width + SLAB);
+    return top_k_bytes(lists, keep) + lists * (sizeof(size_t) + 1) +
+           (context_threads(context) * scratch + BLOCK) * sizeof(float);
+}
+
+double knn_exact_bytes(const ne_context *context, double n, double width, double k)
+{
+    return lists_bytes(context, n, width, k, k >= floor(n / 4) ? context_threads(context) : n);
+}
+
+double knn_exact_some_bytes(const ne_context *context, double n, double width, double k, double queries)
+{
+    return queries * width * sizeof(float) + lists_bytes(context, n, width, k, queries * SEGMENTS);
+}

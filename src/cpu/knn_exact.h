@@ -21,4 +21,8 @@ ne_status knn_exact(ne_context *context, const knn_search *search, int32_t *inde
 ne_status knn_exact_some(ne_context *context, const knn_search *search, const int32_t *query, size_t queries,
                          int32_t *index, float *distance);
 
+/* What the two take beside their results, for estimates. */
+double knn_exact_bytes(const ne_context *context, double n, double width, double k);
+double knn_exact_some_bytes(const ne_context *context, double n, double width, double k, double queries);
+
 #endif

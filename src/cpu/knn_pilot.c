@@ -57,14 +57,14 @@ void knn_pilot_clear(const ne_allocator *mem, knn_pilot *pilot)
 
 static double product_cost(size_t width)
 {
-    return 0.2 + 0.023 * (double)width;
+    return 0.2 + 0.019 * (double)width;
 }
 
 static double measure_cost(const knn_rows *rows)
 {
     const double d    = (double)rows->x.cols;
     const int    fast = rows->x.dtype == NE_F32 && (rows->kind == METRIC_SQEUCLIDEAN || rows->kind == METRIC_EUCLIDEAN);
-    return fast ? 15 + 0.05 * d : 30 + 0.25 * d;
+    return fast ? 20 + 0.085 * d : 30 + 0.25 * d;
 }
 
 static double plan_cost(const knn_search *search, const knn_sketch *sketch, size_t scan, size_t keep)
@@ -246,4 +246,21 @@ double knn_pilot_recall(const knn_pilot *pilot, const float *distance)
         for (size_t a = 0; a < k; a++)
             found += distance[(size_t)pilot->query[q] * k + a] <= pilot->distance[q * k + k - 1];
     return (double)found / (double)(pilot->queries * k);
+}
+
+double knn_pilot_queries(double n)
+{
+    return fmin(n, QUERIES);
+}
+
+double knn_pilot_bytes(double n, double k)
+{
+    return knn_pilot_queries(n) * (sizeof(int32_t) + k * (sizeof(int32_t) + sizeof(float)));
+}
+
+double knn_pilot_plan_bytes(double n, double k)
+{
+    const double levels = fmin(LEVELS, 1 + ceil(fmax(0, log(n / fmax(256, 2 * k)) / log(1.25))));
+    const double cells  = BATCH * knn_cells_count(n) * (sizeof(float) + sizeof(uint64_t) + sizeof(uint32_t));
+    return n * (sizeof(int32_t) + BATCH * sizeof(float)) + knn_pilot_queries(n) * levels * k * sizeof(uint32_t) + cells;
 }

@@ -29,6 +29,11 @@ ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const kn
 /* Share of each sample row's k results that are no farther than its k-th exact neighbor; distance is count x k. */
 double knn_pilot_recall(const knn_pilot *pilot, const float *distance);
 
+/* What the sample takes, and what a plan takes at most while it is made, for estimates. */
+double knn_pilot_bytes(double n, double k);
+double knn_pilot_plan_bytes(double n, double k);
+double knn_pilot_queries(double n);
+
 /* What an exact search costs a row, in the same unit. */
 double knn_pilot_exact_cost(const knn_search *search);
 

@@ -267,6 +267,18 @@ done:
     return st;
 }
 
+double knn_rows_bytes(const ne_dense *x, const ne_metric_ops *metric, double *kept)
+{
+    const double      n = (double)x->rows, d = (double)x->cols;
+    const metric_kind kind     = metric_kind_of(metric);
+    const int         unit     = kind == METRIC_COSINE || kind == METRIC_CORRELATION;
+    const double      narrowed = x->dtype == NE_F64 && !metric->distance_f64 ? n * d * sizeof(float) : 0;
+    const double      units    = unit ? n * 2 * sizeof(double) : 0;
+    const double      sums     = (n / BLOCK + 1) * 3 * d * sizeof(double);
+    *kept                      = narrowed + units + n * sizeof(float) + d * (sizeof(double) + sizeof(float));
+    return narrowed + fmax(knn_distinct_bytes(n), units + d * sizeof(double) + sums);
+}
+
 void knn_rows_clear(const ne_allocator *mem, knn_rows *rows)
 {
     knn_distinct_clear(mem, &rows->distinct);

@@ -40,6 +40,8 @@ typedef struct knn_rows {
 /* errors: NE_OUT_OF_MEMORY. Clear a failed one too. */
 ne_status knn_rows_create(ne_context *context, const ne_dense *x, const ne_metric_ops *metric, knn_rows *made);
 void      knn_rows_clear(const ne_allocator *mem, knn_rows *rows);
+/* What they take at most while they are made, and afterwards, for estimates: of rows that are all distinct. */
+double knn_rows_bytes(const ne_dense *x, const ne_metric_ops *metric, double *kept);
 
 /* The packed rows first .. first + count - 1, or ids[0 .. count - 1] where ids is given, width floats each. */
 void knn_rows_pack(const knn_rows *rows, const int32_t *ids, size_t first, size_t count, float *packed);

@@ -8,6 +8,7 @@
 #include "base/blas.h"
 #include "base/clones.h"
 #include "base/random.h"
+#include "cpu/lanes.h"
 
 #include <math.h>
 #include <omp.h>
@@ -18,9 +19,10 @@ enum {
     CANDIDATES = 112, /* directions iterated; at most, and not all are kept */
     MOST       = 95,
     SAMPLE     = 4096,
-    ROUNDS     = 2,
+    MANY       = 20000, /* rows from which a second iteration spares more measurements than it costs */
     PANEL      = 128,
-    PIECE      = 64 /* rows projected at a time */
+    PIECE      = 64, /* rows projected at a time */
+    PAIRS      = 16  /* neighbors of each row of the pilot that rho is learnt from */
 };
 static const double enough = 0.9; /* share of the variance that components must keep */
 
@@ -47,7 +49,7 @@ static ne_status basis_create(ne_context *context, const knn_rows *rows, uint64_
     float              *packed;
 
     b->d          = d;
-    b->samples    = smaller(rows->count, smaller(SAMPLE, rows->count / 8 + SAMPLE / 4));
+    b->samples    = smaller(rows->count, smaller(SAMPLE, rows->count / 16 + SAMPLE / 4));
     b->directions = smaller(smaller(CANDIDATES, d), b->samples);
     packed        = memory_new(mem, b->samples, d * sizeof *packed);
     b->sample     = memory_new(mem, b->samples, d * sizeof *b->sample);
@@ -185,7 +187,8 @@ ne_status knn_sketch_create(ne_context *context, const knn_rows *rows, uint64_t 
     *made = (knn_sketch){0};
     if (rows->width > SHORT_ROW) {
         if ((st = basis_create(context, rows, seed, &b)) != NE_OK) goto done;
-        for (int round = 0; round < ROUNDS && st == NE_OK; round++) st = basis_iterate(context, &b);
+        const int rounds = rows->count < MANY ? 1 : 2;
+        for (int round = 0; round < rounds && st == NE_OK; round++) st = basis_iterate(context, &b);
         if (st != NE_OK || (st = basis_turn(context, &b)) != NE_OK) goto done;
         made->components = basis_choose(&b);
     }
@@ -235,8 +238,9 @@ ne_status knn_sketch_correlate(ne_context *context, const knn_rows *rows, const 
         float       *a = packed + (size_t)omp_get_thread_num() * 2 * d, *b = a + d;
         const float *p = sketch->row + (size_t)query[q] * width;
         knn_rows_pack(rows, NULL, (size_t)query[q], 1, a);
-        for (size_t l = 0; l < k; l++) {
-            const size_t j    = (size_t)near[q * k + l];
+        const size_t pairs = smaller(k, PAIRS);
+        for (size_t l = 0; l < pairs; l++) {
+            const size_t j    = (size_t)near[q * k + l * k / pairs];
             const float *r    = sketch->row + j * width;
             double       rest = 0, lengths = (double)p[c] * (double)r[c];
             knn_rows_pack(rows, NULL, j, 1, b);
@@ -259,29 +263,36 @@ done:
     return st;
 }
 
-/* Eight registers of sums for eight floats each, two loads and four broadcasts a column: bound by multiply-adds. A BLAS
- * would pack both sides first, which a few dozen rows do not pay back: at 36 rows by 128 of 96 columns it takes 1.4
- * times as long. */
+/* Eight registers of sums, two loads and four broadcasts a column: bound by multiply-adds. A BLAS would pack both sides
+ * first, which a few dozen rows do not pay back. The registers are named, not left to the compiler: gcc spills the
+ * sums of the same loop over arrays, which takes 2.3 times as long. */
 NE_CLONES static void sketch_products(const float *restrict panel, size_t panels, size_t width,
                                       const float *const row[4], float *restrict value, size_t stride)
 {
     const float *restrict a = row[0], *restrict b = row[1], *restrict c = row[2], *restrict d = row[3];
-    for (size_t p = 0; p < panels; p++, panel += width * SKETCH_PANEL, value += SKETCH_PANEL) {
-        float s[SKETCH_PANEL] = {0}, t[SKETCH_PANEL] = {0}, u[SKETCH_PANEL] = {0}, v[SKETCH_PANEL] = {0};
-        for (size_t j = 0; j < width; j++)
-            for (size_t l = 0; l < SKETCH_PANEL; l++) {
-                const float x = panel[j * SKETCH_PANEL + l];
-                s[l] += a[j] * x;
-                t[l] += b[j] * x;
-                u[l] += c[j] * x;
-                v[l] += d[j] * x;
-            }
-        for (size_t l = 0; l < SKETCH_PANEL; l++) {
-            value[l]              = -2 * s[l];
-            value[stride + l]     = -2 * t[l];
-            value[2 * stride + l] = -2 * u[l];
-            value[3 * stride + l] = -2 * v[l];
+    const lanes minus_two = lanes_all(-2);
+    for (size_t p = 0; p < panels; p++, value += SKETCH_PANEL) {
+        lanes s0 = lanes_all(0), s1 = s0, t0 = s0, t1 = s0, u0 = s0, u1 = s0, v0 = s0, v1 = s0;
+        for (size_t j = 0; j < width; j++, panel += SKETCH_PANEL) {
+            const lanes x0 = lanes_load_once(panel), x1 = lanes_load_once(panel + LANES);
+            const float e = a[j], f = b[j], g = c[j], h = d[j];
+            s0 += e * x0;
+            s1 += e * x1;
+            t0 += f * x0;
+            t1 += f * x1;
+            u0 += g * x0;
+            u1 += g * x1;
+            v0 += h * x0;
+            v1 += h * x1;
         }
+        lanes_store(value, minus_two * s0);
+        lanes_store(value + LANES, minus_two * s1);
+        lanes_store(value + stride, minus_two * t0);
+        lanes_store(value + stride + LANES, minus_two * t1);
+        lanes_store(value + 2 * stride, minus_two * u0);
+        lanes_store(value + 2 * stride + LANES, minus_two * u1);
+        lanes_store(value + 3 * stride, minus_two * v0);
+        lanes_store(value + 3 * stride + LANES, minus_two * v1);
     }
 }
 
@@ -296,4 +307,20 @@ void knn_sketch_row(const knn_sketch *sketch, size_t position, float *row)
     const float *panel =
         sketch->panel + position / SKETCH_PANEL * SKETCH_PANEL * sketch->width + position % SKETCH_PANEL;
     for (size_t j = 0; j < sketch->width; j++) row[j] = panel[j * SKETCH_PANEL];
+}
+
+double knn_sketch_bytes(const ne_context *context, double n, double width, double *sketch_width)
+{
+    const double samples = fmin(n, fmin(SAMPLE, floor(n / 16) + SAMPLE / 4));
+    const double r = fmin(fmin(CANDIDATES, width), samples), most = fmin(MOST, r);
+    const int    whole = width <= SHORT_ROW || 10 * most >= 7 * width;
+    *sketch_width      = whole ? width : most + 1;
+    const double base  = width <= SHORT_ROW ? 0
+                                            : (samples * width + r * width + r * samples) * sizeof(float) +
+                                                 (r * width + 2 * r * r + r) * sizeof(double);
+    const double rows  = n * *sketch_width * sizeof(float);
+    const double qr    = (r * width + 65 * r) * sizeof(double); /* its copy of the directions, and LAPACK's room */
+    const double packed =
+        width <= SHORT_ROW ? 0 : fmax(samples * width, context_threads(context) * PIECE * width) * sizeof(float);
+    return base + fmax(fmax(packed, qr), rows + context_threads(context) * PIECE * width * sizeof(float));
 }

@@ -27,6 +27,9 @@ enum {
 /* errors: NE_OUT_OF_MEMORY; NE_NOT_CONVERGED, NE_INTERNAL from LAPACK. Clear a failed one too. Inside blas_enter(). */
 ne_status knn_sketch_create(ne_context *context, const knn_rows *rows, uint64_t seed, knn_sketch *made);
 void      knn_sketch_clear(const ne_allocator *mem, knn_sketch *sketch);
+/* What it takes at most while it is made, and the floats of a row, for estimates: of data with a flat spectrum, whose
+ * sketch is the widest. */
+double knn_sketch_bytes(const ne_context *context, double n, double width, double *sketch_width);
 
 /* Set rho from near pairs: near[q * k ..] are neighbors of query[q]. Once, after create. */
 ne_status knn_sketch_correlate(ne_context *context, const knn_rows *rows, const int32_t *query, size_t queries,

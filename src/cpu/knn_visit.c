@@ -263,3 +263,12 @@ ne_status knn_visit(ne_context *context, const knn_search *search, const knn_ske
     visit_clear(&context->memory, &v);
     return st;
 }
+
+double knn_visit_bytes(const ne_context *context, double n, double sketch_width, double k)
+{
+    const double cells = knn_cells_count(n), threads = context_threads(context), keep = fmin(2 * k, n);
+    const double floats = GROUP * sketch_width + fmax(SLICE * cells, 4 * STRETCH);
+    const double words  = 2 * GROUP * (cells / 10 + 1) + GROUP + 2 * cells + GROUP * keep + fmin(n, GROUP * n / 10);
+    return threads * (cells * sizeof(uint64_t) + floats * sizeof(float) + words * sizeof(uint32_t)) +
+           top_k_bytes(threads * GROUP, keep);
+}

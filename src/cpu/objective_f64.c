@@ -14,6 +14,7 @@
 
 #include "cpu/attract.h"
 #include "cpu/repulse_exact.h"
+#include "cpu/repulse_exact_rows.h"
 
 #include <math.h>
 
@@ -50,6 +51,9 @@ static double log_kernel(const output_kernel *kernel, double s, double *slope)
     } else if (kernel->kind == KERNEL_GAUSSIAN) {
         log_q  = -s / shape;
         *slope = 1 / shape;
+    } else if (kernel->kind == KERNEL_LARGEVIS) {
+        log_q  = -log(2 + s);
+        *slope = 1 / (2 + s);
     } else {
         const float given = (float)s;
         float       q, w;
@@ -170,27 +174,37 @@ done:
 }
 
 ne_status objective_kl(ne_context *context, size_t n, size_t c, const ne_csr *p, const output_kernel *kernel,
-                       const float *z, double *kl)
+                       ne_normalisation normalisation, const float *z, double *kl)
 {
-    const float   *val     = p->val;
-    const size_t   entries = (size_t)p->start[n];
-    double         total = 0, entropy = 0, energy = 0;
-    float         *forces  = memory_new(&context->memory, n, c * sizeof *forces); /* what the kernels also make */
-    attraction_job attract = {
-        .n = n, .c = c, .row1 = n, .p = p, .z = z, .f = forces, .loss = &energy, .kernel = kernel};
+    const float         *val     = p->val;
+    const size_t         entries = (size_t)p->start[n];
+    const repulsion_plan rows    = {.n = n, .c = c, .kernel = kernel, .over_rows = 1};
+    double               total = 0, entropy = 0, energy = 0, log_normaliser = 0;
+    float               *forces  = memory_new(&context->memory, n, c * sizeof *forces); /* what the kernels also make */
+    double              *log_row = memory_new(&context->memory, n, sizeof *log_row);
+    attraction_job       attract = {
+              .n = n, .c = c, .row1 = n, .p = p, .z = z, .f = forces, .loss = &energy, .kernel = kernel};
     repulsion_job repulse = {.z = z, .f = forces, .row1 = n};
-    ne_status     status  = forces ? NE_OK : NE_OUT_OF_MEMORY;
+    ne_status     status  = forces && log_row ? NE_OK : NE_OUT_OF_MEMORY;
 
     if (status == NE_OK) status = cpu_attract(context, &attract);
-    if (status == NE_OK) status = repulse_exact(context, n, c, kernel, &repulse);
+    if (status == NE_OK && normalisation == NE_OVER_ROWS) {
+        status = repulse_exact_row_sums(context, &rows, z, log_row);
+        for (size_t i = 0; status == NE_OK && i < n; i++) log_normaliser += log_row[i] / (double)n;
+        log_normaliser += log((double)n);
+    } else if (status == NE_OK) {
+        status         = repulse_exact(context, n, c, kernel, &repulse);
+        log_normaliser = log(repulse.normaliser);
+    }
     if (status == NE_OK) {
         for (size_t e = 0; e < entries; e++) {
             const double value = (double)val[e];
             total += value;
             if (value > 0) entropy += value * log(value);
         }
-        *kl = (entropy + energy) / total - log(total) + log(repulse.normaliser);
+        *kl = (entropy + energy) / total - log(total) + log_normaliser;
     }
+    memory_free(&context->memory, log_row);
     memory_free(&context->memory, forces);
     return status;
 }

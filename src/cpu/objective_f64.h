@@ -12,8 +12,9 @@ ne_status objective_f64(ne_context *context, size_t n, size_t c, const ne_csr *p
                         ne_normalisation normalisation, const double *y, double *gradient, double *loss);
 
 /* KL(P || Q) = sum_ij p_ij log(p_ij / q_ij) of float coordinates, p symmetric, f32, scaled to sum to 1, and q
- * normalised over all pairs: n^2 pairs in float, sums in double, memory for n x c numbers. errors: NE_OUT_OF_MEMORY. */
+ * normalised over all pairs; or over rows, L_att + L_rep + sum_ij p_ij log(n p_ij): the mean of the rows' divergences. n^2 pairs in float, sums in double, memory for n x c numbers.
+ * errors: NE_OUT_OF_MEMORY. */
 ne_status objective_kl(ne_context *context, size_t n, size_t c, const ne_csr *p, const output_kernel *kernel,
-                       const float *z, double *kl);
+                       ne_normalisation normalisation, const float *z, double *kl);
 
 #endif

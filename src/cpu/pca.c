@@ -120,9 +120,8 @@ done:
     return st;
 }
 
-/* Eigenpairs of a matrix, which is overwritten. */
-static ne_status solve(ne_context *context, size_t n, double *matrix, size_t count, uint64_t seed, double *values,
-                       double *vectors)
+ne_status pca_eigen_top(ne_context *context, size_t n, double *matrix, size_t count, uint64_t seed, double *values,
+                        double *vectors)
 {
     const     operator s = {.n = n, .matrix = matrix};
     ne_status st         = NE_OK;
@@ -196,7 +195,8 @@ ne_status cpu_pca(ne_context *context, const pca_job *job)
             goto done;
         }
         if ((st = pca_covariance(context, x, job->mean, matrix)) != NE_OK) goto done;
-        if ((st = solve(context, d, matrix, count, job->seed, job->variance, job->components)) != NE_OK) goto done;
+        if ((st = pca_eigen_top(context, d, matrix, count, job->seed, job->variance, job->components)) != NE_OK)
+            goto done;
     } else if (n <= DENSE) {
         matrix = memory_new(mem, n, n * sizeof *matrix);
         left   = memory_new(mem, count, n * sizeof *left);
@@ -205,7 +205,7 @@ ne_status cpu_pca(ne_context *context, const pca_job *job)
             goto done;
         }
         if ((st = pca_gram(context, x, job->mean, matrix)) != NE_OK) goto done;
-        if ((st = solve(context, n, matrix, count, job->seed, job->variance, left)) != NE_OK) goto done;
+        if ((st = pca_eigen_top(context, n, matrix, count, job->seed, job->variance, left)) != NE_OK) goto done;
         if ((st = pca_combine(context, x, job->mean, count, left, job->components)) != NE_OK) goto done;
         for (size_t i = 0; i < count; i++) { /* |X^T u|^2 is the eigenvalue; where that is rounding, so is the vector */
             const double value = job->variance[i], scale = value > 1e-12 * job->variance[0] ? 1 / sqrt(value) : 0;
@@ -225,4 +225,40 @@ done:
     memory_free(mem, matrix);
     memory_free(mem, left);
     return st;
+}
+
+/* --- Memory. */
+
+static double vectors_of(double n, double count)
+{
+    return count + 10 + floor(count / 4) < n ? count + 10 + floor(count / 4) : n;
+}
+
+/* Three arrays of vectors, and the copy that a QR works on. */
+static double subspace_bytes(double n, double count)
+{
+    const double r = vectors_of(n, count);
+    return (4 * r * n + 2 * r * r + 66 * r) * sizeof(double);
+}
+
+/* Of a matrix of n rows: by subspace or, with what dsyevr asks for, by LAPACK. */
+static double solve_bytes(double n, double count)
+{
+    const double whole = (n * count + 32 * n) * sizeof(double);
+    return n > SMALL && count <= FEW ? fmax(whole, subspace_bytes(n, count)) : whole;
+}
+
+double cpu_pca_bytes(const ne_context *context, double n, double d, int is_float, double count)
+{
+    const double threads = context_threads(context);
+    double       most;
+    if (d <= DENSE && d <= n) {
+        most = d * d * sizeof(double) + fmax(pca_covariance_bytes(d, is_float, threads), solve_bytes(d, count));
+    } else if (n <= DENSE) {
+        most = fmax(fmax(pca_gram_bytes(d, threads), solve_bytes(n, count)), pca_apply_bytes(d, count, threads));
+        most += (n * n + count * n) * sizeof(double);
+    } else {
+        most = subspace_bytes(d, count) + pca_apply_bytes(d, vectors_of(d, count), threads);
+    }
+    return fmax(most, pca_means_bytes(n, d));
 }

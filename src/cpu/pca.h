@@ -7,4 +7,13 @@
 /* errors: NE_OUT_OF_RANGE: count is above min(n, d); NE_OUT_OF_MEMORY; NE_NOT_CONVERGED. */
 ne_status cpu_pca(ne_context *context, const pca_job *job);
 
+/* What it takes at most, beside what the job has, for estimates: n rows of d columns. */
+double cpu_pca_bytes(const ne_context *context, double n, double d, int is_float, double count);
+
+/* The first `count` eigenpairs of a symmetric n x n matrix without large negative eigenvalues, which is overwritten:
+ * values descending, vectors count x n. By subspace iteration, and by LAPACK where it is small or the iteration does not
+ * get there. Between blas_enter() and blas_leave(). errors: NE_OUT_OF_MEMORY; NE_NOT_CONVERGED. */
+ne_status pca_eigen_top(ne_context *context, size_t n, double *matrix, size_t count, uint64_t seed, double *values,
+                        double *vectors);
+
 #endif

@@ -11,9 +11,10 @@
 
 enum {
     BLOCK    = 256,  /* rows of a partial sum: of means, and of float products */
-    STRIPE   = 4096, /* rows of X that are transposed at a time */
+    STRIPE   = 1024, /* rows of X that are transposed at a time: a multiple of BLOCK */
     TILE     = 96,   /* of the square matrices */
-    SEGMENTS = 32    /* of the rows, each with a sum of its own */
+    SEGMENTS = 32,   /* of the rows, each with a sum of its own */
+    STRIP    = 16    /* rows that are transposed together: a cache line of each column */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -122,10 +123,7 @@ ne_status pca_covariance(ne_context *context, const ne_dense *x, const double *m
     const int           is_float = x->dtype == NE_F32;
     ne_status           st       = NE_OK;
     void               *stripe   = memory_new(mem, d, STRIPE * (is_float ? sizeof(float) : sizeof(double)));
-    enum {
-        STRIP = 16
-    }; /* rows that are transposed together: a cache line of each column */
-    double *row = memory_new(mem, (size_t)context_threads(context) * STRIP, d * sizeof *row);
+    double             *row      = memory_new(mem, (size_t)context_threads(context) * STRIP, d * sizeof *row);
 
     if (!stripe || !row) {
         st = NE_OUT_OF_MEMORY;
@@ -233,4 +231,26 @@ ne_status pca_combine(ne_context *context, const ne_dense *x, const double *mean
                       double *to)
 {
     return apply(context, x, mean, r, from, 1, to);
+}
+
+/* --- Memory. */
+
+double pca_means_bytes(double n, double d)
+{
+    return (n / BLOCK + 1) * d * sizeof(double);
+}
+
+double pca_covariance_bytes(double d, int is_float, double threads)
+{
+    return d * STRIPE * (is_float ? sizeof(float) : sizeof(double)) + threads * STRIP * d * sizeof(double);
+}
+
+double pca_gram_bytes(double d, double threads)
+{
+    return threads * 2 * TILE * d * sizeof(double);
+}
+
+double pca_apply_bytes(double d, double r, double threads)
+{
+    return (SEGMENTS * r * d + threads * BLOCK * (d + r)) * sizeof(double);
 }

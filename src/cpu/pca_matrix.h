@@ -20,4 +20,10 @@ ne_status pca_apply(ne_context *context, const ne_dense *x, const double *mean, 
 ne_status pca_combine(ne_context *context, const ne_dense *x, const double *mean, size_t r, const double *from,
                       double *to);
 
+/* What they take beside what they are given, for estimates; pca_combine takes what pca_apply does. */
+double pca_means_bytes(double n, double d);
+double pca_covariance_bytes(double d, int is_float, double threads);
+double pca_gram_bytes(double d, double threads);
+double pca_apply_bytes(double d, double r, double threads);
+
 #endif

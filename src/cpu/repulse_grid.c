@@ -106,6 +106,12 @@ void repulse_grid_free(ne_context *context, repulse_grid *with)
     }
 }
 
+double repulse_grid_bytes(const repulsion_plan *plan)
+{
+    const double n = (double)plan->n, c = (double)plan->c, nodes = fmax(n, pow(SMALL, c));
+    return n * c * sizeof(float) + 4 * nodes * sizeof(float); /* values, blocks of complex ones, spectrum */
+}
+
 /* --- Shape -------------------------------------------------------------------------------------------------------- */
 
 typedef struct shape {

@@ -18,7 +18,9 @@ ne_status repulse_grid_create(ne_context *context, const repulsion_plan *plan, r
  * GRID_NODES_MAX nodes, or most points share a few spots, each so small that a grid cannot see into it;
  * NE_OUT_OF_MEMORY. After either, f may hold anything, and the next run may succeed. */
 ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *around, repulsion_job *job);
-void      repulse_grid_free(ne_context *context, repulse_grid *with);
+/* What it keeps, for estimates: with a node for each point, or 64 a side. */
+double repulse_grid_bytes(const repulsion_plan *plan);
+void   repulse_grid_free(ne_context *context, repulse_grid *with);
 
 /* About how long a run of all rows takes on one thread, in nanoseconds; infinity where it would refuse the width. */
 double repulse_grid_cost(const repulse_grid *with, const box *around);

@@ -373,3 +373,9 @@ double repulse_tree_cost(const repulsion_plan *plan, double extent, int threads)
     }
     return cost;
 }
+
+double repulse_tree_bytes(const repulsion_plan *plan)
+{
+    const int works = plan->c >= 2 && plan->c <= 3 && plan->kernel->kind == KERNEL_STUDENT;
+    return works ? tree_bytes((double)plan->n, (double)plan->c) : 0;
+}

@@ -16,6 +16,8 @@ ne_status repulse_tree_create(ne_context *context, const repulsion_plan *plan, r
  * finite give NaN everywhere. errors: NE_OUT_OF_MEMORY, after which the tree can be run again. */
 ne_status repulse_tree_run(ne_context *context, repulse_tree *tree, repulsion_job *job);
 void      repulse_tree_free(ne_context *context, repulse_tree *tree);
+/* What it keeps, for estimates; 0 where repulse_tree_create() would refuse. */
+double repulse_tree_bytes(const repulsion_plan *plan);
 
 /* About how long a run takes, in nanoseconds: a fit to measurements on layouts of all densities, good to a factor of
  * two. extent is the longest side of the box of z; infinity where repulse_tree_create() would refuse. */

@@ -7,6 +7,7 @@
 
 #include "cpu/box.h"
 #include "cpu/repulse_exact.h"
+#include "cpu/repulse_exact_rows.h"
 #include "cpu/repulse_grid.h"
 #include "cpu/repulse_tree.h"
 
@@ -49,7 +50,10 @@ ne_status cpu_repulsion_create(ne_context *context, const repulsion_plan *plan, 
     with->kernel      = *plan->kernel;
     with->plan.kernel = &with->kernel;
     with->last        = NE_REPULSION_NONE;
-    if (plan->method == NE_REPULSION_FFT) st = need_grid(context, with);
+    if (plan->over_rows && (plan->method == NE_REPULSION_FFT || plan->method == NE_REPULSION_BARNES_HUT))
+        st = ne_fail(NE_UNSUPPORTED, "repulsion: %s cannot normalise over rows, only exact can",
+                     plan->method == NE_REPULSION_FFT ? "fft" : "barnes_hut");
+    else if (plan->method == NE_REPULSION_FFT) st = need_grid(context, with);
     else if (plan->method == NE_REPULSION_BARNES_HUT && (plan->c < 2 || plan->c > 3))
         st = ne_fail(NE_UNSUPPORTED, "repulsion: barnes_hut works for 2 or 3 components, not %zu", plan->c);
     else if (plan->method == NE_REPULSION_BARNES_HUT) st = need_tree(context, with);
@@ -73,6 +77,18 @@ void cpu_repulsion_free(ne_context *context, repulsion *with)
 ne_repulsion cpu_repulsion_last(const repulsion *with)
 {
     return with->last;
+}
+
+double cpu_repulsion_bytes(const ne_context *context, const repulsion_plan *plan)
+{
+    const ne_repulsion method = plan->method;
+    double             most   = plan->over_rows ? (double)plan->n * sizeof(double) : 0;
+    (void)context;
+    if (method != NE_REPULSION_EXACT && !plan->over_rows && plan->n > FEW) {
+        if (method != NE_REPULSION_BARNES_HUT && repulse_grid_knows(plan)) most += repulse_grid_bytes(plan);
+        if (method != NE_REPULSION_FFT) most += repulse_tree_bytes(plan);
+    }
+    return most;
 }
 
 /* --- The choice --------------------------------------------------------------------------------------------------- */
@@ -145,7 +161,10 @@ ne_status cpu_repulse(ne_context *context, repulsion *with, repulsion_job *job)
     const size_t       n = with->plan.n, c = with->plan.c;
     const ne_repulsion method = with->plan.method;
     ne_status          st     = NE_OK;
-    if (method == NE_REPULSION_EXACT || c > BOX_AXES) {
+    if (with->plan.over_rows) {
+        with->last = NE_REPULSION_EXACT;
+        st         = repulse_exact_rows(context, &with->plan, job);
+    } else if (method == NE_REPULSION_EXACT || c > BOX_AXES) {
         st = run(context, with, NE_REPULSION_EXACT, NULL, job);
     } else {
         const box around = box_of(context, n, c, job->z);

@@ -15,6 +15,10 @@ ne_status cpu_repulsion_create(ne_context *context, const repulsion_plan *plan, 
 ne_status cpu_repulse(ne_context *context, repulsion *with, repulsion_job *job);
 void      cpu_repulsion_free(ne_context *context, repulsion *with);
 
+/* What is kept from step to step, for estimates: that of the larger of tree and grid, whose sizes are the layout's, at
+ * what layouts of real data have come to. */
+double cpu_repulsion_bytes(const ne_context *context, const repulsion_plan *plan);
+
 /* The way that the last call went; NE_REPULSION_NONE before the first. */
 ne_repulsion cpu_repulsion_last(const repulsion *with);
 

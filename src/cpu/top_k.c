@@ -21,6 +21,11 @@ ne_status top_k_create(const ne_allocator *mem, size_t rows, size_t keep, top_k 
     return st;
 }
 
+double top_k_bytes(double rows, double keep)
+{
+    return rows * ((keep + TOP_K_SLACK) * sizeof(uint64_t) + sizeof(uint32_t) + sizeof(float));
+}
+
 void top_k_clear(const ne_allocator *mem, top_k *lists)
 {
     memory_free(mem, lists->key);

@@ -27,6 +27,8 @@ typedef struct top_k {
 /* errors: NE_OUT_OF_MEMORY. Clear a failed one too. */
 ne_status top_k_create(const ne_allocator *mem, size_t rows, size_t keep, top_k *made);
 void      top_k_clear(const ne_allocator *mem, top_k *lists);
+/* What it takes, for estimates. */
+double top_k_bytes(double rows, double keep);
 /* All lists empty, without a limit. */
 void top_k_reset(top_k *lists, size_t row0, size_t row1);
 

@@ -226,3 +226,9 @@ ne_status tree_build(ne_context *context, tree *to, size_t n, size_t c, const fl
 done:
     return status;
 }
+
+double tree_bytes(double n, double c)
+{
+    const double sorted = 2 * sizeof(uint32_t) + 2 * sizeof(uint64_t); /* order and keys, twice */
+    return n * (c * sizeof(float) + sorted + 0.5 * (sizeof(tree_node) + sizeof(tree_moments)));
+}

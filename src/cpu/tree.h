@@ -43,5 +43,7 @@ typedef struct tree {
  * `width`. errors: NE_OUT_OF_MEMORY. */
 ne_status tree_build(ne_context *context, tree *to, size_t n, size_t c, const float *z, size_t leaf, double width);
 void      tree_clear(ne_context *context, tree *of); /* a zeroed tree may be built and cleared */
+/* What it takes with a node for every other point, for estimates: real layouts have a third to a half of that. */
+double tree_bytes(double n, double c);
 
 #endif

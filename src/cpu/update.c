@@ -1,4 +1,4 @@
-/* cpu/update.c: one optimizer step; the formula is in backend/backend.h.
+/* cpu/update.c: one optimizer step; the formula of sgd is in backend/backend.h, those of the others in cpu/optimizers.c.
  *
  * Cost: about 15 operations and 32 bytes a coordinate, bound by memory: so all of it happens while a block of rows
  * is in the cache, in passes over the block that each vectorise. A block has its own sum of |g|^2, in LANES doubles
@@ -6,6 +6,7 @@
 #include "cpu/update.h"
 
 #include "base/clones.h"
+#include "cpu/optimizers.h"
 
 #include <float.h>
 #include <math.h>
@@ -19,6 +20,7 @@ enum {
 /* The numbers of a step, narrowed once. */
 typedef struct step_scales {
     float attract, repulse, momentum, rate, max_step;
+    float look_ahead, whole_rate; /* nesterov: the displacement is look_ahead u - whole_rate gain g */
 } step_scales;
 
 /* g of count coordinates; |g|^2 is added to sum. */
@@ -55,6 +57,25 @@ NE_CLONES static void update_velocity(size_t count, step_scales by, const float 
     } else {
 #pragma omp simd
         for (size_t i = 0; i < count; i++) u[i] = by.momentum * u[i] - by.rate * g[i];
+    }
+}
+
+NE_CLONES static void update_decay(size_t count, float weight_decay, const float *restrict z, float *restrict g)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++) g[i] += weight_decay * z[i];
+}
+
+/* Nesterov's displacement: that of the velocity that the next step would start with. */
+NE_CLONES static void update_look_ahead(size_t count, step_scales by, const float *restrict g,
+                                        const float *restrict gains, const float *restrict u, float *restrict d)
+{
+    if (gains) {
+#pragma omp simd
+        for (size_t i = 0; i < count; i++) d[i] = by.look_ahead * u[i] - by.whole_rate * gains[i] * g[i];
+    } else {
+#pragma omp simd
+        for (size_t i = 0; i < count; i++) d[i] = by.look_ahead * u[i] - by.whole_rate * g[i];
     }
 }
 
@@ -97,43 +118,78 @@ typedef struct block_result {
     int    bad;
 } block_result;
 
-static block_result update_rows(const update_job *job, step_scales by, size_t row0, size_t row1)
+/* wide: n x c, for the displacement where a row does not fit the stack; else NULL. */
+static block_result update_rows(const update_job *job, step_scales by, const optimizer_numbers *rule, size_t row0,
+                                size_t row1, float *wide)
 {
     const size_t first = row0 * job->c, last = row1 * job->c;
-    float        g[TILE + LANES];
+    float        g[TILE + LANES], own[BLOCK];
+    float       *d          = !optimizer_displaces(job) ? job->u + first : wide ? wide + first : own;
     double       sum[LANES] = {0};
     block_result result     = {0, 0};
 
+    if (rule->kind == OPTIMIZER_RIEMANNIAN_ADAM) {
+        result.square = optimizer_riemannian(job, row0, row1, &result.bad);
+        return result;
+    }
     for (size_t i = first; i < last; i += TILE) {
         const size_t count = last - i < TILE ? last - i : TILE;
+        float *const gains = job->gains ? job->gains + i : NULL, *const u = job->u + i, *const to = d + (i - first);
         update_gradient(count, by, job->attraction + i, job->repulsion ? job->repulsion + i : NULL, g, sum);
-        update_velocity(count, by, g, job->gains ? job->gains + i : NULL, job->u + i);
+        if (rule->weight_decay != 0) update_decay(count, rule->weight_decay, job->z + i, g);
+        if (rule->kind == OPTIMIZER_SGD) {
+            update_velocity(count, by, g, gains, u);
+            if (to != u) update_look_ahead(count, by, g, gains, u, to);
+        } else {
+            optimizer_tile(rule, count, g, job->z + i, u, job->second + i, job->third ? job->third + i : NULL, to);
+        }
     }
-    if (job->max_step > 0) update_clip(job->c, row1 - row0, by.max_step, job->u + first);
-    result.bad = update_position(last - first, job->u + first, job->z + first);
+    if (job->max_step > 0) update_clip(job->c, row1 - row0, by.max_step, d);
+    result.bad = update_position(last - first, d, job->z + first);
     for (size_t l = 0; l < LANES; l++) result.square += sum[l];
     return result;
 }
 
+static step_scales scales_of(const update_job *job)
+{
+    /* Dampening leaves the first gradient whole, as the velocity starts from it. */
+    const double      share = job->rule && job->count > 1 ? 1 - job->rule->dampening : 1;
+    const step_scales by    = {.attract    = (float)job->attract_scale,
+                               .repulse    = (float)job->repulse_scale,
+                               .momentum   = (float)job->momentum,
+                               .rate       = (float)(job->rate * share),
+                               .max_step   = (float)job->max_step,
+                               .look_ahead = (float)job->look_ahead,
+                               .whole_rate = (float)job->rate};
+    return by;
+}
+
 ne_status cpu_update(ne_context *context, update_job *job)
 {
-    const size_t      rows = job->c < BLOCK ? BLOCK / job->c : 1, blocks = (job->n + rows - 1) / rows;
-    const step_scales by     = {(float)job->attract_scale, (float)job->repulse_scale, (float)job->momentum,
-                                (float)job->rate, (float)job->max_step};
-    block_result     *part   = memory_new(&context->memory, blocks, sizeof *part);
-    ne_status         status = part ? NE_OK : NE_OUT_OF_MEMORY;
+    const ne_allocator     *mem  = &context->memory;
+    const size_t            rows = job->c < BLOCK ? BLOCK / job->c : 1, blocks = (job->n + rows - 1) / rows;
+    const step_scales       by     = scales_of(job);
+    const optimizer_numbers rule   = job->rule ? optimizer_of(job) : (optimizer_numbers){.kind = OPTIMIZER_SGD};
+    block_result           *part   = memory_new(mem, blocks, sizeof *part);
+    float                  *wide   = NULL;
+    ne_status               status = NE_OK;
 
-    if (part) {
-#pragma omp parallel for schedule(static) num_threads(context_threads(context))
-        for (size_t b = 0; b < blocks; b++)
-            part[b] = update_rows(job, by, b * rows, (b + 1) * rows < job->n ? (b + 1) * rows : job->n);
-        job->gradient_square = 0;
-        job->all_finite      = 1;
-        for (size_t b = 0; b < blocks; b++) {
-            job->gradient_square += part[b].square;
-            job->all_finite &= !part[b].bad;
-        }
+    if (part && job->c > BLOCK && optimizer_displaces(job)) wide = memory_new(mem, job->n * job->c, sizeof *wide);
+    if (!part || (!wide && job->c > BLOCK && optimizer_displaces(job))) {
+        status = NE_OUT_OF_MEMORY;
+        goto done;
     }
-    memory_free(&context->memory, part);
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t b = 0; b < blocks; b++)
+        part[b] = update_rows(job, by, &rule, b * rows, (b + 1) * rows < job->n ? (b + 1) * rows : job->n, wide);
+    job->gradient_square = 0;
+    job->all_finite      = 1;
+    for (size_t b = 0; b < blocks; b++) {
+        job->gradient_square += part[b].square;
+        job->all_finite &= !part[b].bad;
+    }
+done:
+    memory_free(mem, part);
+    memory_free(mem, wide);
     return status;
 }

@@ -4,17 +4,59 @@
 
 #include <string.h>
 
+/* The metric that an input affinity needs is the default of option "metric". */
+static void take_metric(ne_embedding *e)
+{
+    const char *metric = e->input ? e->input->metric : NULL;
+    e->options.part    = (ne_preset){metric ? "metric" : NULL, metric, metric};
+}
+
 /* The options of an affinity that the type names, with a parameter block for them. */
-static ne_status add_affinity(ne_embedding *e, const char *name, const ne_affinity_ops **ops, void **params)
+static ne_status add_affinity(ne_embedding *e, const char *name, affinity_choice *choice)
 {
     ne_status st = NE_OK;
     if (name) {
-        *ops = registry_find(REGISTRY_AFFINITY, name);
-        if (!*ops) return NE_UNKNOWN_NAME;
-        *params = memory_zero(&e->context->memory, 1, (*ops)->params_size);
-        st      = !*params ? NE_OUT_OF_MEMORY
-                           : options_add(&e->context->memory, &e->options, (*ops)->name, (*ops)->options,
-                                         (*ops)->option_count, (*ops)->option_size, *params);
+        const ne_affinity_ops *ops = registry_find(REGISTRY_AFFINITY, name);
+        if (!ops) return NE_UNKNOWN_NAME;
+        *choice->ops    = ops;
+        choice->block   = e->options.count;
+        *choice->params = memory_zero(&e->context->memory, 1, ops->params_size);
+        st              = !*choice->params ? NE_OUT_OF_MEMORY
+                                           : options_add(&e->context->memory, &e->options, ops->name, ops->options,
+                                                         ops->option_count, ops->option_size, *choice->params);
+    }
+    return st;
+}
+
+ne_status embedding_choose(ne_embedding *e, const char *option)
+{
+    const ne_allocator    *mem    = &e->context->memory;
+    affinity_choice       *choice = strcmp(option, "affinity_in") == 0 ? &e->choose_input : &e->choose_output;
+    char                   name[NE_NAME_SIZE];
+    const ne_affinity_ops *ops;
+    void                  *params;
+    ne_status              st = options_get(&e->options, option, name, sizeof name);
+
+    if (st != NE_OK) return st;
+    ops = registry_find(REGISTRY_AFFINITY, name);
+    if (!ops) return NE_UNKNOWN_NAME;
+    if (ops == *choice->ops) return NE_OK;
+    params = memory_zero(mem, 1, ops->params_size);
+    if (!params) return NE_OUT_OF_MEMORY;
+    const option_block block = {.owner    = ops->name,
+                                .rows     = ops->options,
+                                .count    = ops->option_count,
+                                .row_size = ops->option_size,
+                                .params   = params};
+    st                       = options_replace(mem, &e->options, choice->block, &block);
+    if (st != NE_OK) {
+        memory_free(mem, params);
+    } else {
+        memory_free(mem, *choice->params);
+        *choice->params = params;
+        *choice->ops    = ops;
+        take_metric(e);
+        st = options_reset(&e->options);
     }
     return st;
 }
@@ -29,6 +71,8 @@ ne_status embedding_new(ne_context *context, const ne_method_ops *ops, ne_embedd
     made->context = context;
     made->ops     = ops;
     context_hold(context);
+    made->choose_input         = (affinity_choice){&made->input, &made->params.input, 0};
+    made->choose_output        = (affinity_choice){&made->output, &made->params.output, 0};
     made->options.presets      = ops->presets;
     made->options.preset_count = ops->preset_count;
     made->params.method        = memory_zero(mem, 1, ops->params_size);
@@ -40,15 +84,18 @@ ne_status embedding_new(ne_context *context, const ne_method_ops *ops, ne_embedd
                           made->params.method)) != NE_OK)
         goto done;
     if (!ops->fit) {
-        if ((st = add_affinity(made, ops->affinity_in, &made->input, &made->params.input)) != NE_OK) goto done;
-        if ((st = add_affinity(made, ops->affinity_out, &made->output, &made->params.output)) != NE_OK) goto done;
-        if (ops->affinity_in && (st = options_add(mem, &made->options, "k-NN", knn_options, knn_option_count,
-                                                  sizeof(ne_option), &made->knn)) != NE_OK)
+        if ((st = add_affinity(made, ops->affinity_in, &made->choose_input)) != NE_OK) goto done;
+        if ((st = add_affinity(made, ops->affinity_out, &made->choose_output)) != NE_OK) goto done;
+        if ((ops->affinity_in || ops->neighbors) &&
+            (st = options_add(mem, &made->options, "k-NN", knn_options, knn_option_count, sizeof(ne_option),
+                              &made->knn)) != NE_OK)
             goto done;
         if ((st = options_add(mem, &made->options, "neighbor embedding", base_options, base_option_count,
                               sizeof(ne_option), &made->base)) != NE_OK)
             goto done;
+        made->options.names = &base_option_names;
     }
+    take_metric(made);
     st = options_reset(&made->options);
 done:
     if (st == NE_OK) *embedding = made;
@@ -63,7 +110,13 @@ void fit_free(ne_context *context, const ne_method_ops *ops, fit *old)
         if (old->state && ops->clear) ops->clear(context, state_method(old->state));
         if (old->repulse) context->backend->repulsion_free(context, old->repulse);
         csr_clear(mem, &old->p);
+        csr_clear(mem, &old->distances);
+        memory_free(mem, old->dense);
+        memory_free(mem, old->place);
+        memory_free(mem, old->circle);
+        memory_free(mem, old->circle_row);
         memory_free(mem, old->bandwidth);
+        memory_free(mem, old->kept);
         memory_free(mem, old->attraction);
         memory_free(mem, old->repulsion);
         memory_free(mem, old->state);

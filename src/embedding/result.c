@@ -31,7 +31,10 @@ static ne_status exact_kl(const ne_embedding *e, double *value)
     ne_status st = NE_OK;
     if (!f->p.rows || !f->terms.affinity_out)
         return ne_fail(NE_UNSUPPORTED, "kl: %s has no pair of affinities to compare", e->ops->name);
-    if (isnan(f->kl)) st = objective_kl(e->context, f->n, f->c, &f->p_view, &f->kernel, state_z(f->state), &f->kl);
+    if (isnan(f->kl))
+        st =
+            objective_kl(e->context, f->n, f->c, &f->p_view, &f->kernel,
+                         f->terms.normalised == NE_OVER_ROWS ? NE_OVER_ROWS : NE_OVER_PAIRS, state_z(f->state), &f->kl);
     if (st == NE_OK) *value = f->kl;
     return st;
 }

@@ -2,7 +2,6 @@
  * gradient norm. What step t does depends on the options, the state and t only. */
 #include "base/clock.h"
 #include "embedding/embedding.h"
-#include "optim/schedule.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -85,21 +84,6 @@ static ne_status call_loss(ne_embedding *e, const fit *f, loss_hook hook, float 
 
 /* --- One step ---------------------------------------------------------------------------------------------------- */
 
-static schedule_rule rule_of(const ne_embedding *e, const fit *f)
-{
-    const base_params  *b    = &e->base;
-    const schedule_rule rule = {.n          = f->n,
-                                .max_iter   = b->max_iter,
-                                .early_iter = b->early_exaggeration_iter,
-                                .early      = b->early_exaggeration_coeff,
-                                .late       = b->late_exaggeration_coeff,
-                                .rate       = b->lr,
-                                .momentum   = b->momentum,
-                                .linear     = b->scheduler == SCHEDULER_LINEAR,
-                                .reference  = b->reference != 0};
-    return rule;
-}
-
 /* Each side: the gradient, its scale into the job, and the loss (unweighted) where it is wanted and known, else NaN. */
 static ne_status attractive_side(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job,
                                  double *loss)
@@ -129,6 +113,53 @@ static ne_status attractive_side(ne_embedding *e, fit *f, const ne_terms *terms,
     return st;
 }
 
+/* Over all pairs. */
+static ne_status repulse_pairs(ne_embedding *e, fit *f, const ne_terms *terms, update_job *job, double *loss)
+{
+    const double    n       = (double)f->n;
+    repulsion_job   repulse = {.z = state_z(f->state), .f = f->repulsion, .row0 = 0, .row1 = f->n};
+    const ne_status st      = e->context->backend->repulse(e->context, f->repulse, &repulse);
+
+    if (terms->normalised == NE_OVER_ROWS) {
+        *loss              = repulse.normaliser / n;
+        job->repulse_scale = 2 * terms->repulse / n;
+    } else {
+        /* The reference counts each point's pair with itself. */
+        const double normaliser = repulse.normaliser + (f->problem.reference ? n : 0);
+        const int    over_pairs = terms->normalised == NE_OVER_PAIRS;
+        *loss                   = over_pairs ? log(normaliser) : normaliser;
+        job->repulse_scale      = 4 * terms->repulse / (over_pairs && normaliser > 0 ? normaliser : 1);
+    }
+    return st;
+}
+
+/* From rows drawn at random. */
+static ne_status repulse_sampled(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job,
+                                 double *loss)
+{
+    const negatives_job sampled = {.n         = f->n,
+                                   .c         = f->c,
+                                   .row0      = 0,
+                                   .row1      = f->n,
+                                   .z         = state_z(f->state),
+                                   .f         = f->repulsion,
+                                   .loss      = want_loss ? loss : NULL,
+                                   .kernel    = &f->kernel,
+                                   .over_rows = terms->normalised == NE_OVER_ROWS,
+                                   .count     = (size_t)terms->negatives,
+                                   .lists     = f->problem.reference || terms->exclude_neighbors,
+                                   .excluded  = !terms->exclude_neighbors ? NULL
+                                                : f->distances.rows       ? &f->distances_view
+                                                                          : &f->p_view,
+                                   .problem   = &f->problem,
+                                   .step      = (uint32_t)f->state->step};
+    const ne_status     st      = e->context->backend->negatives(e->context, &sampled);
+
+    if (want_loss) *loss /= (double)f->n;
+    job->repulse_scale = 2 * terms->repulse / (double)f->n;
+    return st;
+}
+
 static ne_status repulsive_side(ne_embedding *e, fit *f, const ne_terms *terms, int want_loss, update_job *job,
                                 double *loss)
 {
@@ -142,15 +173,10 @@ static ne_status repulsive_side(ne_embedding *e, fit *f, const ne_terms *terms, 
         st                 = call_gradient(e, f, ops->repulsive_gradient, f->repulsion);
         if (st == NE_OK && want_loss && ops->repulsive_loss)
             st = call_loss(e, f, (loss_hook){.loss = ops->repulsive_loss}, NULL, loss);
+    } else if (terms->repulsion == NE_REPULSION_SAMPLED && terms->repulse != 0) {
+        st = repulse_sampled(e, f, terms, want_loss, job, loss);
     } else if (f->repulse && terms->repulse != 0) {
-        repulsion_job repulse = {.z = state_z(f->state), .f = f->repulsion, .row0 = 0, .row1 = f->n};
-        st                    = e->context->backend->repulse(e->context, f->repulse, &repulse);
-        /* The reference counts each point's pair with itself. */
-        const double normaliser = repulse.normaliser + (f->problem.reference ? (double)f->n : 0);
-        const int    over_pairs = terms->normalised == NE_OVER_PAIRS;
-        *loss                   = over_pairs ? log(normaliser) : normaliser;
-        job->repulse_scale      = 4 * terms->repulse / (over_pairs && normaliser > 0 ? normaliser : 1);
-        f->state->normaliser    = normaliser;
+        st = repulse_pairs(e, f, terms, job, loss);
     } else {
         job->repulsion = NULL;
     }
@@ -172,30 +198,54 @@ static ne_status compute_gradient(ne_embedding *e, fit *f, const ne_terms *terms
     }
     if ((st = attractive_side(e, f, terms, want_loss, job, &attractive)) != NE_OK) return st;
     if ((st = repulsive_side(e, f, terms, want_loss, job, &repulsive)) != NE_OK) return st;
+    f->loss_attractive = attractive;
+    f->loss_repulsive  = repulsive;
     if (want_loss) f->state->loss = terms->attract * attractive + terms->repulse * repulsive;
     return st;
 }
 
+ne_status step_gradient(ne_embedding *e, fit *f, const schedule_step *at, int want_loss, int again, ne_terms *terms,
+                        update_job *job)
+{
+    loop_state          *s   = f->state;
+    const ne_method_ops *ops = e->ops;
+    ne_status            st  = NE_OK;
+
+    *terms       = f->terms;
+    terms->again = again;
+    terms->attract *= at->exaggeration;
+    terms->repulse *= e->base.repulsion_strength;
+    if (ops->on_step_begin) st = ops->on_step_begin(e->params.method, &f->problem, state_method(s), s->step, terms);
+    if (st == NE_OK && ops->before_gradient)
+        st = ops->before_gradient(e->params.method, &f->problem, state_method(s), s->step, state_z(s), terms);
+    return st == NE_OK ? compute_gradient(e, f, terms, want_loss, job) : st;
+}
+
 static ne_status one_step(ne_embedding *e, fit *f, const schedule_step *at, int want_loss)
 {
-    loop_state          *s     = f->state;
-    const ne_method_ops *ops   = e->ops;
-    ne_terms             terms = f->terms;
-    update_job           job   = {.n        = f->n,
-                                  .c        = f->c,
-                                  .gains    = state_gains(s),
-                                  .u        = state_u(s),
-                                  .z        = state_z(s),
-                                  .momentum = at->momentum,
-                                  .rate     = at->rate,
-                                  .max_step = e->base.max_step};
-    ne_status            st    = NE_OK;
+    loop_state          *s   = f->state;
+    const ne_method_ops *ops = e->ops;
+    ne_terms             terms;
+    update_job           job = {.n          = f->n,
+                                .c          = f->c,
+                                .gains      = state_gains(s),
+                                .u          = state_u(s),
+                                .z          = state_z(s),
+                                .momentum   = at->momentum,
+                                .look_ahead = at->look_ahead,
+                                .rate       = at->rate,
+                                .max_step   = e->base.max_step,
+                                .rule       = &f->optimizer,
+                                .second     = state_second(s),
+                                .third      = state_third(s),
+                                .poincare   = f->terms.manifold == NE_POINCARE_BALL};
+    ne_status            st;
 
-    terms.attract *= at->exaggeration;
-    terms.repulse *= e->base.repulsion_strength;
-    if (at->restart) memset(state_u(s), 0, f->n * f->c * sizeof(float));
-    if (ops->on_step_begin) st = ops->on_step_begin(e->params.method, &f->problem, state_method(s), s->step, &terms);
-    if (st == NE_OK) st = compute_gradient(e, f, &terms, want_loss, &job);
+    if (at->restart) optimizer_restart(f);
+    job.count = ++s->updates;
+    st        = step_gradient(e, f, at, want_loss, 0, &terms, &job);
+    if (st == NE_OK && !isnan(terms.momentum) && isnan(e->base.momentum))
+        job.momentum = job.look_ahead = terms.momentum;
     if (st == NE_OK) st = e->context->backend->update(e->context, &job);
     if (st == NE_OK && !job.all_finite)
         st =
@@ -217,6 +267,7 @@ static ne_status paced_step(ne_embedding *e, fit *f, const schedule_step *at, in
     ne_status    st;
 
     context->threads_now = f->pace.all == all ? pace_threads(&f->pace) : 1;
+    f->problem.threads   = context_threads(context);
     st                   = one_step(e, f, at, want_loss);
     context->threads_now = 0;
     pace_take(&f->pace, all, clock_seconds() - begin);
@@ -225,7 +276,7 @@ static ne_status paced_step(ne_embedding *e, fit *f, const schedule_step *at, in
 
 /* Steps before which the points are put in order again: as the layout forms, neighbors in memory drift apart. The cost is
  * that of about 20 steps of attraction, and below SMALL points all of z fits the cache anyway. */
-static int sort_is_due(const fit *f, int64_t step)
+int fit_sort_is_due(size_t n, const ne_terms *terms, int64_t step)
 {
     enum {
         SMALL = 8192
@@ -233,7 +284,14 @@ static int sort_is_due(const fit *f, int64_t step)
     static const int64_t due[] = {20, 50, 100, 150, 250, 500, 1000};
     int                  is    = 0;
     for (size_t i = 0; i < sizeof due / sizeof *due; i++) is |= step == due[i];
-    return is && f->n > SMALL;
+    return is && n > SMALL && !terms->keep_order;
+}
+
+schedule_rule fit_schedule(const ne_embedding *e, const fit *f)
+{
+    schedule_rule rule = base_schedule(&e->base, f->n);
+    rule.stiff         = f->kernel.kind == KERNEL_GAUSSIAN;
+    return rule;
 }
 
 ne_status embedding_step(ne_embedding *e, size_t k)
@@ -241,7 +299,7 @@ ne_status embedding_step(ne_embedding *e, size_t k)
     fit                *f     = e->fit;
     loop_state         *s     = f->state;
     const base_params  *b     = &e->base;
-    const schedule_rule rule  = rule_of(e, f);
+    const schedule_rule rule  = fit_schedule(e, f);
     const double        begin = clock_seconds();
     ne_status           st    = NE_OK;
 
@@ -252,7 +310,7 @@ ne_status embedding_step(ne_embedding *e, size_t k)
         const int           check = t % b->check_interval == 0;
         const char         *phase = at.exaggerated ? "exaggeration" : "optimize";
 
-        if (sort_is_due(f, t) && (st = fit_sort(e->context, f)) != NE_OK) break;
+        if (fit_sort_is_due(f->n, &f->terms, t) && (st = fit_sort(e->context, f)) != NE_OK) break;
         if ((st = paced_step(e, f, &at, check && b->track_loss)) != NE_OK) break;
         if (check && s->gradient_norm < b->min_grad_norm) s->stopped = 1;
         if (check && b->verbose)

@@ -20,6 +20,11 @@ ne_status csr_new(const ne_allocator *mem, size_t rows, size_t entries, csr *to)
     return NE_OK;
 }
 
+double csr_bytes(double rows, double entries)
+{
+    return (rows + 1) * sizeof(int64_t) + entries * (sizeof(int32_t) + sizeof(float));
+}
+
 void csr_clear(const ne_allocator *mem, csr *m)
 {
     memory_free(mem, m->start);
@@ -199,6 +204,11 @@ done:
     return st;
 }
 
+double csr_symmetrise_bytes(double rows, double entries, double united)
+{
+    return csr_bytes(rows, entries) + (rows + 1) * sizeof(int64_t) + csr_bytes(rows, united);
+}
+
 ne_status csr_permute(ne_context *context, const csr *a, const int64_t *order, csr *to)
 {
     const ne_allocator *mem     = &context->memory;
@@ -224,6 +234,11 @@ ne_status csr_permute(ne_context *context, const csr *a, const int64_t *order, c
     }
     memory_free(mem, place);
     return st;
+}
+
+double csr_permute_bytes(double rows, double entries)
+{
+    return rows * sizeof(int32_t) + csr_bytes(rows, entries);
 }
 
 double csr_sum(const csr *a)

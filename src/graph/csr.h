@@ -29,4 +29,10 @@ ne_status csr_sort_rows(ne_context *context, csr *a);
 double    csr_sum(const csr *a);          /* in row order, f64 */
 int       csr_is_symmetric(const csr *a); /* pattern and values, exactly; columns ascending */
 
+/* What they take, for estimates. In double, where no product overflows. */
+double csr_bytes(double rows, double entries);
+/* At most at a time, beside a and with the result, which has `united` entries; likewise. */
+double csr_symmetrise_bytes(double rows, double entries, double united);
+double csr_permute_bytes(double rows, double entries);
+
 #endif

@@ -13,12 +13,13 @@ const ne_option knn_options[] = {
      .offset    = offsetof(knn_params, method),
      .preset    = "auto",
      .reference = "exact",
-     .choices   = "auto|exact|approximate",
-     .help      = "neighbor search; auto is exact for small data and approximate where that is faster"},
+     .choices   = "auto|exact|approximate|faiss",
+     .help = "neighbor search; auto is exact for small data and approximate where that is faster; faiss is a plug-in, "
+             "and its options decide what it finds"},
     {.name   = "recall",
      .type   = NE_OPT_REAL,
      .offset = offsetof(knn_params, recall),
-     .preset = "0.95",
+     .preset = "0.99",
      .min    = 0,
      .max    = 1,
      .flags  = NE_OPT_MIN_OPEN,
@@ -29,6 +30,47 @@ const ne_option knn_options[] = {
      .preset = "sqeuclidean",
      .help   = "distance between rows: sqeuclidean, euclidean, manhattan, chebyshev, cosine, angular, correlation, "
                "hamming, jaccard or a registered one"},
+    {.name    = "faiss_index",
+     .type    = NE_OPT_CHOICE,
+     .offset  = offsetof(knn_params, faiss.index),
+     .preset  = "ivf",
+     .choices = "flat|ivf|hnsw",
+     .help    = "index of knn=faiss; hnsw differs from run to run with more than one thread"},
+    {.name   = "faiss_nlist",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(knn_params, faiss.nlist),
+     .preset = "0",
+     .min    = 0,
+     .max    = 1 << 24,
+     .help   = "cells of the ivf index; 0 is about 2 sqrt(n)"},
+    {.name   = "faiss_nprobe",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(knn_params, faiss.nprobe),
+     .preset = "16",
+     .min    = 1,
+     .max    = 1 << 24,
+     .help   = "cells of the ivf index that a row visits"},
+    {.name   = "faiss_hnsw_m",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(knn_params, faiss.hnsw_m),
+     .preset = "16",
+     .min    = 2,
+     .max    = 512,
+     .help   = "links of a row in the hnsw index"},
+    {.name   = "faiss_ef_construction",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(knn_params, faiss.ef_construction),
+     .preset = "40",
+     .min    = 1,
+     .max    = 1 << 24,
+     .help   = "length of the candidate list while the hnsw index is built"},
+    {.name   = "faiss_ef_search",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(knn_params, faiss.ef_search),
+     .preset = "0",
+     .min    = 0,
+     .max    = 1 << 24,
+     .help   = "length of the candidate list while the hnsw index is searched; 0 is 1.25 times the neighbors"},
 };
 const size_t knn_option_count = sizeof knn_options / sizeof *knn_options;
 
@@ -51,7 +93,8 @@ ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed
                                  .method   = (knn_method)params->method,
                                  .recall   = params->recall,
                                  .seed     = seed,
-                                 .progress = report_to};
+                                 .progress = report_to,
+                                 .faiss    = &params->faiss};
     if ((st = context->backend->knn(context, &request, &found)) != NE_OK) goto done;
 
     made.start = memory_new(mem, n + 1, sizeof *made.start);
@@ -80,4 +123,16 @@ done:
     memory_free(mem, found.index);
     memory_free(mem, found.distance);
     return st;
+}
+
+ne_status knn_query(ne_context *context, const knn_params *params, const ne_dense *train, const ne_dense *queries,
+                    size_t k, int32_t *index, float *distance)
+{
+    const ne_metric_ops *metric = registry_find(REGISTRY_METRIC, params->metric);
+    if (!metric) return NE_UNKNOWN_NAME;
+    if (train->rows > INT32_MAX) return ne_fail(NE_UNSUPPORTED, "n: %zu rows are more than %d", train->rows, INT32_MAX);
+    if (k < 1 || k > train->rows)
+        return ne_fail(NE_OUT_OF_RANGE, "k: %zu is outside [1, n] = [1, %zu]", k, train->rows);
+    const knn_request request = {.x = train, .k = k, .metric = metric, .method = KNN_EXACT, .recall = 1};
+    return context->backend->knn_query(context, &request, queries, index, distance);
 }

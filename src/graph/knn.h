@@ -6,9 +6,10 @@
 #include "graph/csr.h"
 
 typedef struct knn_params {
-    int64_t method; /* knn_method */
-    double  recall;
-    char    metric[NE_NAME_SIZE];
+    int64_t       method; /* knn_method */
+    double        recall;
+    char          metric[NE_NAME_SIZE];
+    faiss_options faiss;
 } knn_params;
 
 extern const ne_option knn_options[];
@@ -22,5 +23,11 @@ typedef struct knn_report {
  * errors: NE_UNKNOWN_NAME for the metric; NE_CANCELLED; what the engine says. */
 ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x, size_t k,
                     const progress *report_to, csr *to, knn_report *report);
+
+/* The k nearest rows of train, exactly, for each row of queries: index and distance are rows x k, each row ascending by
+ * (distance, index). Both are checked and finite; they have as many columns; 1 <= k <= rows of train. errors: as above;
+ * NE_OUT_OF_RANGE for k. */
+ne_status knn_query(ne_context *context, const knn_params *params, const ne_dense *train, const ne_dense *queries,
+                    size_t k, int32_t *index, float *distance);
 
 #endif

@@ -74,3 +74,8 @@ done:
     memory_free(&context->memory, b);
     return st;
 }
+
+double order_morton_bytes(double n)
+{
+    return 2 * n * sizeof(uint64_t);
+}

@@ -8,5 +8,7 @@
  * bounding box; points of one cell keep their order. order[r] = the row of z that comes r-th.
  * A stable radix sort of the 32-bit codes, three passes of 11 bits. Points that are not finite come first. */
 ne_status order_morton(ne_context *context, size_t n, size_t c, const float *z, int64_t *order);
+/* What it takes, for estimates. */
+double order_morton_bytes(double n);
 
 #endif

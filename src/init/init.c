@@ -5,6 +5,8 @@
 #include "base/view.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 static double normal_at(uint64_t seed, size_t row, size_t column)
 {
@@ -24,13 +26,112 @@ static double deviation(size_t n, size_t c, const float *z, int divisor_n1)
     return n > 1 ? sqrt(sum / (double)(divisor_n1 ? n - 1 : n)) : 0;
 }
 
+void init_scale(size_t n, size_t c, double scaling, int divisor_n1, float *z)
+{
+    const double std = deviation(n, c, z, divisor_n1), factor = std > 0 ? scaling / std : scaling;
+    for (size_t i = 0; i < n * c; i++) z[i] = (float)((double)z[i] * factor);
+}
+
 void init_random(size_t n, size_t c, double scaling, int divisor_n1, uint64_t seed, float *z)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < c; k++) z[i * c + k] = (float)normal_at(seed, i, k);
-    const double std = deviation(n, c, z, divisor_n1), factor = std > 0 ? scaling / std : scaling;
-    for (size_t i = 0; i < n * c; i++) z[i] = (float)((double)z[i] * factor);
+    init_scale(n, c, scaling, divisor_n1, z);
 }
+
+/* --- Poincare ball ----------------------------------------------------------------------------------------------- */
+
+/* tanh(15) is 1 in float, and no point may be on the rim. */
+static const double RIM = 1 - 1e-5;
+
+static double row_length(size_t c, const float *row)
+{
+    double square = 0;
+    for (size_t k = 0; k < c; k++) square += (double)row[k] * (double)row[k];
+    return sqrt(square);
+}
+
+void init_into_ball(size_t n, size_t c, float *z)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double length = row_length(c, z + i * c), factor = length > 0 ? fmin(tanh(length), RIM) / length : 1;
+        for (size_t k = 0; k < c; k++) z[i * c + k] = (float)((double)z[i * c + k] * factor);
+    }
+}
+
+void init_hyperbolic(size_t n, size_t c, double scaling, uint64_t seed, float *z)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < c; k++) z[i * c + k] = (float)(scaling * normal_at(seed, i, k));
+    init_into_ball(n, c, z);
+}
+
+int init_is_in_ball(size_t n, size_t c, const float *z)
+{
+    int inside = 1;
+    for (size_t i = 0; i < n && inside; i++) inside = row_length(c, z + i * c) < 1;
+    return inside;
+}
+
+/* --- Equal rows -------------------------------------------------------------------------------------------------- */
+
+typedef struct row_key {
+    uint64_t hash;
+    size_t   row;
+} row_key;
+
+static int compare_keys(const void *a, const void *b)
+{
+    const row_key *p = a, *q = b;
+    if (p->hash != q->hash) return p->hash < q->hash ? -1 : 1;
+    return (p->row > q->row) - (p->row < q->row);
+}
+
+static uint64_t row_hash(const ne_dense *x, size_t row)
+{
+    uint64_t hash = 0x9E3779B97F4A7C15u;
+    for (size_t j = 0; j < x->cols; j++) {
+        const double value = view_get(x, row, j) + 0.0; /* -0 is 0 */
+        uint64_t     bits;
+        memcpy(&bits, &value, sizeof bits);
+        hash = (hash ^ bits) * 0xFF51AFD7ED558CCDu;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+static int rows_are_equal(const ne_dense *x, size_t a, size_t b)
+{
+    int equal = 1;
+    for (size_t j = 0; j < x->cols && equal; j++)
+        equal = !(view_get(x, a, j) < view_get(x, b, j)) && !(view_get(x, a, j) > view_get(x, b, j));
+    return equal;
+}
+
+ne_status init_share_places(ne_context *context, const ne_dense *x, size_t c, float *z)
+{
+    const size_t n    = x->rows;
+    row_key     *keys = memory_new(&context->memory, n, sizeof *keys);
+    if (!keys) return NE_OUT_OF_MEMORY;
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t i = 0; i < n; i++) keys[i] = (row_key){row_hash(x, i), i};
+    qsort(keys, n, sizeof *keys, compare_keys);
+    /* Rows of one hash are ascending; `first` is the first of them, and rows of one hash that differ are as good as none. */
+    for (size_t i = 1, first = 0; i < n; i++) {
+        if (keys[i].hash != keys[first].hash) first = i;
+        else if (rows_are_equal(x, keys[i].row, keys[first].row))
+            memcpy(z + keys[i].row * c, z + keys[first].row * c, c * sizeof *z);
+    }
+    memory_free(&context->memory, keys);
+    return NE_OK;
+}
+
+double init_share_places_bytes(double n)
+{
+    return n * sizeof(row_key);
+}
+
+/* --- Principal components ---------------------------------------------------------------------------------------- */
 
 ne_status init_pca(ne_context *context, const ne_dense *x, size_t c, double scaling, int divisor_n1, uint64_t seed,
                    float *z)
@@ -71,4 +172,10 @@ done:
     memory_free(mem, variance);
     memory_free(mem, components);
     return st;
+}
+
+double init_pca_bytes(const ne_context *context, double n, double d, int is_float, double c)
+{
+    const double count = fmin(c, fmin(n, d));
+    return (d + count + count * d) * sizeof(double) + context->backend->pca_bytes(context, n, d, is_float, count);
 }

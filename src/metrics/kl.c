@@ -42,7 +42,7 @@ ne_status kl_score(ne_context *context, const ne_csr *affinity, const ne_dense *
         goto done;
     }
     read_centred(y, z);
-    st = objective_kl(context, y->rows, y->cols, affinity, &kernel, z, value);
+    st = objective_kl(context, y->rows, y->cols, affinity, &kernel, NE_OVER_PAIRS, z, value);
 done:
     memory_free(&context->memory, z);
     return st;

@@ -169,7 +169,8 @@ static int bench_run(bench *b)
     float         *exact   = malloc(b->n * b->c * sizeof *exact);
     double         best[5] = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY}, loss;
     repulse_tree  *with    = NULL;
-    repulsion_plan plan    = {b->n, b->c, &b->kernel, NE_REPULSION_BARNES_HUT, b->accuracy};
+    repulsion_plan plan    = {
+           .n = b->n, .c = b->c, .kernel = &b->kernel, .method = NE_REPULSION_BARNES_HUT, .accuracy = b->accuracy};
     attraction_job attract = {b->n, b->c, 0, b->n, &p, b->z, b->attraction, NULL, &b->kernel};
     repulsion_job  pairs = {b->z, exact, 0, rows, 0}, far = {b->z, b->repulsion, 0, b->n, 0};
     update_job     update = {.n          = b->n,

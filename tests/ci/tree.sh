@@ -1,5 +1,5 @@
 #!/bin/sh
-# tree.sh: the top level holds what belongs there, no source is longer than 600 lines, no text names somebody's machine,
+# tree.sh: the top level holds what belongs there, no source is longer than 600 lines (ne.h: 900), no text names somebody's machine,
 # and shell scripts are as shellcheck likes them.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -17,7 +17,12 @@ for file in $files; do
     case $file in
     *.c | *.h | *.cu | *.py | *.sh)
         lines=$(wc -l <"$file")
-        [ "$lines" -le 600 ] || { echo "$file: $lines lines, 600 are allowed"; status=1; } ;;
+        most=600
+        case $file in
+        include/ne.h) most=900 ;;           # one header is a promise
+        tests/oracle/*.h) most=$lines ;;    # generated
+        esac
+        [ "$lines" -le "$most" ] || { echo "$file: $lines lines, $most are allowed"; status=1; } ;;
     esac
     case $file in
     *.npy | *.gz | *.png) ;;

@@ -153,6 +153,11 @@ run "scores" 0 plain.csv y.npy "${quick[@]}" --score --labels words.txt --quiet
 for score in kl trustworthiness knn_preservation knn_accuracy knn_label_agreement; do
     check "$score is a number: $(cat out.txt)" grep -qE "^$score -?[0-9]+\.[0-9]+( |\$)" out.txt
 done
+run "scores of clusters" 0 plain.csv y.npy "${quick[@]}" --score silhouette,kmeans_ari --labels words.txt --quiet
+check "are two lines: $(cat out.txt)" [ "$(lines out.txt)" -eq 2 ]
+for score in silhouette kmeans_ari; do check "$score" grep -qE "^$score -?[0-9]\.[0-9]+" out.txt; done
+run "scores by name, with =" 0 plain.csv y.npy "${quick[@]}" --score=kl --quiet
+check "is one line: $(cat out.txt)" grep -qxE 'kl [0-9.]+' out.txt
 run "scores without labels" 0 plain.csv y.npy "${quick[@]}" --score
 check "none of labels" [ "$(grep -c knn_accuracy out.txt)" -eq 0 ]
 run "scores of few rows" 0 plain.csv y.npy --max_iter 5 --perplexity 3 --rows 12 --score
@@ -173,6 +178,61 @@ if command -v xmllint >/dev/null; then
     check "svg is well-formed" xmllint --noout words.txt.svg numbers.txt.svg slope.txt.svg
 fi
 
+# --- Several methods
+
+run "two methods, drawn and written" 0 plain.csv two.csv "${quick[@]}" --method tsne,pca --plot two.svg --labels words.txt
+check "tsne is what it is alone" cmp -s <(cut -d, -f2- two.tsne.csv) c.csv
+check "pca is what it is alone" cmp -s <(cut -d, -f2- two.pca.csv) p.csv
+check "no file without a method" [ ! -e two.csv ]
+check "a line at the end of each: $(cat err.txt)" [ "$(lines err.txt)" -eq 2 ]
+for method in tsne pca; do check "title $method" grep -q ">$method</text>" two.svg; done
+check "all points, one legend" [ "$(grep -c '<circle' two.svg)" -eq 182 ]
+run "scores of two methods" 0 plain.csv --plot two.png "${quick[@]}" --method tsne,pca --score knn_preservation --quiet
+check "say whose they are: $(cat out.txt)" [ "$(cut -d' ' -f1,2 out.txt | tr '\n' ' ')" = "tsne knn_preservation pca knn_preservation " ]
+check "picture" [ "$(head -c 4 two.png | tail -c 3)" = PNG ]
+run "a picture alone" 0 plain.csv --plot alone.svg "${quick[@]}"
+check "is there" grep -q '>tsne, n = 90</text>' alone.svg
+run "output by name" 0 plain.csv --output named.csv "${quick[@]}"
+check "is the output" cmp -s named.csv c.csv
+run "help of two methods" 0 --method tsne,pca --help
+check "is both" [ "$(grep -c '^Options of ' out.txt)" -eq 2 ]
+run "all methods" 0 plain.csv all.npy --method all --max_iter 20 --plot all.svg --rows 60
+name="all methods: a file and a panel for each"
+"$program" --help | sed -n 's/^\* \([a-z_0-9]*\) .*/\1/p' >all.list
+while read -r method; do
+    check "$method.npy" [ -s "all.$method.npy" ]
+    check "title $method" grep -q ">$method</text>" all.svg
+done <all.list
+check "no others" [ "$(find . -name 'all.*.npy' | wc -l)" -eq "$(lines all.list)" ]
+if grep -qx cosne all.list; then check "the disk of cosne" grep -q 'fill="none" stroke-width' all.svg; fi
+run "all but one" 0 plain.csv --method all --max_iter 5 --rows 60 --plot less.svg --skip "$(tail -1 all.list),tsne" --output less.npy
+check "are two less" [ "$(find . -name 'less.*.npy' | wc -l)" -eq "$(($(lines all.list) - $(sort -u <(tail -1 all.list; echo tsne) | wc -l)))" ]
+
+# --- Standard input, half precision, the first rows of a large file
+
+name="standard input"
+for input in plain.csv plain.tsv plain.csv.gz; do
+    "$program" - in.csv "${quick[@]}" --quiet <$input 2>err.txt
+    check "$input: $(cat err.txt)" cmp -s in.csv c.csv
+done
+cat bytes.npy | "$program" - in.csv "${quick[@]}" --quiet
+check "npy through a pipe" cmp -s in.csv b.csv
+"$program" plain.csv in.csv "${quick[@]}" --quiet --labels - <numbers.txt
+check "labels" cmp -s <(cut -d, -f2- in.csv) c.csv
+{ npy "{'descr': '<f2', 'fortran_order': False, 'shape': (90, 4), }"
+    for i in $(seq 360); do bytes $((i * 37 % 256)) $((56 + i % 8)); done; } >half.npy
+run "half precision" 0 half.npy half.csv "${quick[@]}"
+check "rows" [ "$(lines half.csv)" -eq 91 ]
+npy "{'descr': '<f4', 'fortran_order': False, 'shape': (4000000, 1000), }" >large.npy
+header=$(wc -c <large.npy)
+if truncate -s $((header + 16000000000)) large.npy 2>/dev/null; then
+    name="rows of 16 GB"
+    said=$( (ulimit -v 4000000; "$program" large.npy large.csv --rows 50 --method pca --quiet 2>&1; echo "status $?") | tail -1)
+    if grep -q __asan_init "$program" || grep -q __tsan_init "$program"; then echo "SKIPPED: $name: sanitizers reserve memory"
+    else check "are read alone: $said" [ "$said" = "status 0" ]; fi
+    rm large.npy
+fi
+
 echo old >kept.csv
 ln -s kept.csv link.csv
 run "an output that exists is replaced, through a link" 0 plain.csv link.csv "${quick[@]}"
@@ -183,7 +243,10 @@ run "version" 0 --version
 check "is one line" grep -qE '^ne_embed .*[0-9]+\.[0-9]+\.[0-9]+$' out.txt
 for flag in --help -h; do
     run "general help, $flag" 0 $flag
-    check "lists methods and flags" test "$(grep -cE '^  (tsne|pca|--plot|--label-column|--help)' out.txt)" -eq 5
+    check "lists methods and flags" test "$(grep -cE '^[ *] (tsne|pca|--plot|--label-column|--help) ' out.txt)" -eq 5
+    check "marks what all is" grep -qE '^\* tsne ' out.txt
+    check "and what it is not" grep -qE '^  pca ' out.txt
+    check "lists scores" grep -qE '^  silhouette ' out.txt
     check "nothing on stderr" [ ! -s err.txt ]
 done
 run "help of a method" 0 --method tsne --help
@@ -232,7 +295,22 @@ refuse "value out of the range of these data" 2 "perplexity: 500 is outside" pla
 refuse "no number" 2 "perplexity: 'many' is not a number" plain.csv new.csv --perplexity many
 refuse "no whole number" 2 "max_iter" plain.csv new.csv --max_iter 1.5
 refuse "no value" 2 "--perplexity: needs a value" plain.csv new.csv --perplexity
-refuse "a switch with a value" 2 "--score: 'yes' is given, and it takes no value" plain.csv new.csv --score=yes
+refuse "a switch with a value" 2 "--quiet: 'yes' is given, and it takes no value" plain.csv new.csv --quiet=yes
+refuse "a score that is none" 2 "--score: unknown 'silhuette'; did you mean 'silhouette'?" plain.csv new.csv --score=silhuette
+refuse "a score that needs labels" 1 "--score: silhouette needs labels" plain.csv new.csv --score=silhouette
+refuse "a score of fractions" 1 "--score: kmeans_ari needs labels" plain.csv new.csv --score=kmeans_ari --labels slope.txt
+refuse "unknown method among several" 2 "did you mean 'tsne'?" plain.csv --plot new.png --method pca,tsnee
+refuse "a method twice" 2 "--method: 'pca' is named twice" plain.csv --plot new.png --method pca,tsne,pca
+refuse "unknown method to skip" 2 "did you mean 'tsne'?" plain.csv --plot new.png --method all --skip tsnee
+refuse "no method left" 2 "--skip: no method is left" plain.csv --plot new.png --method tsne --skip tsne
+refuse "an option that no method has" 2 "unknown option 'perplexty'" plain.csv --plot new.png --method tsne,pca --perplexty 5
+refuse "one of several fails" 2 "tsne: perplexity: 500 is outside" plain.csv new.csv --method pca,tsne --perplexity 500 --quiet
+cp plain.csv mine.pca.csv
+refuse "input as one of the outputs" 1 "mine.pca.csv: is INPUT and OUTPUT at once" mine.pca.csv mine.csv --method tsne,pca
+refuse "neither output nor picture" 2 "OUTPUT is missing" plain.csv --method tsne,pca
+refuse "standard input twice" 2 "--labels: standard input is INPUT already" - new.csv --labels -
+refuse "standard input that is empty" 1 "standard input: is empty" - new.csv
+refuse "column of an array in standard input" 1 "standard input: is empty" - new.csv --id-column name
 refuse "one dash" 2 "unknown option '-x'" plain.csv new.csv -x
 refuse "output of another kind" 2 "new.txt: OUTPUT ends neither in .npy nor in .csv" plain.csv new.txt
 refuse "picture of another kind" 2 "new.pdf ends neither in .png nor in .svg" plain.csv new.csv --plot new.pdf

@@ -15,3 +15,22 @@ static const struct {
     {15, 0.810309831156, 0.178650553877, 0.697885196375, 0.615105740181},
     {165, 0.913029541952, 0.820177606885, 0.386706948640, 0.373175867436},
 };
+
+static const struct {
+    const char *metric;
+    double      of_x, of_y;
+} oracle_silhouettes[] = {
+    {"euclidean", 0.030184762188, 0.126464585620},   {"manhattan", 0.026853351409, 0.120312369352},
+    {"sqeuclidean", 0.058201328036, 0.199505414595}, {"chebyshev", 0.053879704238, 0.133843469283},
+    {"cosine", -0.023783022780, -0.303198192301},
+};
+
+static const struct {
+    size_t classes; /* of the other labels: column 3 in as many steps, or the label modulo 3 */
+    double rand;
+} oracle_rand[] = {
+    {1, 0.000000000000},
+    {2, -0.003081007524},
+    {3, 0.648224722843},
+    {40, 0.001044707790},
+};

@@ -8,6 +8,7 @@ import scipy
 import scipy.stats
 import sklearn
 from sklearn.manifold import trustworthiness
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
 ROWS, COLS, CLASSES = 331, 23, 5
@@ -47,6 +48,24 @@ def main():
         winner = scipy.stats.mode(labels[near_y], axis=1).mode  # of equal counts the smallest
         print(f"    {{{k}, {trustworthiness(x.astype(float), y.astype(float), n_neighbors=k):.12f}, {shared:.12f}, "
               f"{np.mean(winner == labels):.12f}, {np.mean(labels[near_y] == labels[:, None]):.12f}}},")
+    print("};")
+    print()
+    print("static const struct {")
+    print("    const char *metric;")
+    print("    double of_x, of_y;")
+    print("} oracle_silhouettes[] = {")
+    for metric in ("euclidean", "manhattan", "sqeuclidean", "chebyshev", "cosine"):
+        print(f'    {{"{metric}", {silhouette_score(x.astype(float), labels, metric=metric):.12f}, '
+              f"{silhouette_score(y.astype(float), labels, metric=metric):.12f}}},")
+    print("};")
+    print()
+    print("static const struct {")
+    print("    size_t classes; /* of the other labels: column 3 in as many steps, or the label modulo 3 */")
+    print("    double rand;")
+    print("} oracle_rand[] = {")
+    for classes in (1, 2, 3, 40):
+        other = labels % classes if classes == 3 else (x[:, 3].astype(float) * classes).astype(int)
+        print(f"    {{{classes}, {adjusted_rand_score(labels, other):.12f}}},")
     print("};")
 
 

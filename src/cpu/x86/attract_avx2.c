@@ -59,10 +59,11 @@ INLINE void load_eight_3d(const float *z, const int32_t *col, __m256 *x)
     x[2] = _mm256_shuffle_ps(_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d), _MM_SHUFFLE(1, 0, 1, 0));
 }
 
-/* sum += p (z_i - z_j) / (nu + |z_i - z_j|^2) */
-INLINE void add_eight(int c, const __m256 *zi, __m256 nu, const float *z, const int32_t *col, __m256 p, edge_sum *sum)
+/* sum += p (z_i - z_j) / (shift + |z_i - z_j|^2) */
+INLINE void add_eight(int c, const __m256 *zi, __m256 shift, const float *z, const int32_t *col, __m256 p,
+                      edge_sum *sum)
 {
-    __m256 d[3], u = nu;
+    __m256 d[3], u = shift;
     if (c == 2) load_eight_2d(z, col, d);
     else load_eight_3d(z, col, d);
     for (int k = c - 1; k >= 0; k--) {
@@ -81,11 +82,10 @@ INLINE float add_lanes(__m256 v)
 }
 
 INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, const float *val, const float *z,
-                        const float *zi, float nu, float *f)
+                        const float *zi, float shift, float scale, float *f)
 {
     static const int32_t keep_last[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
-    const __m256         nus           = _mm256_set1_ps(nu);
-    const float          scale         = 0.5f * (nu + 1.0f);
+    const __m256         shifts        = _mm256_set1_ps(shift);
     __m256               own[3];
     edge_sum             sum;
     size_t               e = first;
@@ -94,36 +94,36 @@ INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, co
         own[k]   = _mm256_set1_ps(zi[k]);
         sum.x[k] = _mm256_setzero_ps();
     }
-    for (; e + 8 <= last; e += 8) add_eight(c, own, nus, z, col + e, _mm256_loadu_ps(val + e), &sum);
+    for (; e + 8 <= last; e += 8) add_eight(c, own, shifts, z, col + e, _mm256_loadu_ps(val + e), &sum);
     if (e < last && last - first >= 8) {
         const __m256i keep = _mm256_loadu_si256((const __m256i *)(const void *)(keep_last + (last - e)));
         const __m256  p    = _mm256_and_ps(_mm256_loadu_ps(val + last - 8), _mm256_castsi256_ps(keep));
-        add_eight(c, own, nus, z, col + last - 8, p, &sum);
+        add_eight(c, own, shifts, z, col + last - 8, p, &sum);
         e = last;
     }
     float total[3];
     for (int k = 0; k < c; k++) total[k] = add_lanes(sum.x[k]);
     for (; e < last; e++) {
         const float *zj = z + (size_t)c * (size_t)col[e];
-        float        u  = nu;
+        float        u  = shift;
         for (int k = 0; k < c; k++) u += (zi[k] - zj[k]) * (zi[k] - zj[k]);
         for (int k = 0; k < c; k++) total[k] += val[e] / u * (zi[k] - zj[k]);
     }
     for (int k = 0; k < c; k++) f[k] = scale * total[k];
 }
 
-TARGET void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu,
-                            size_t row0, size_t row1, float *f)
+TARGET void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float shift,
+                            float scale, size_t row0, size_t row1, float *f)
 {
     for (size_t i = row0; i < row1; i++)
-        attract_row(2, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 2 * i, nu, f + 2 * i);
+        attract_row(2, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 2 * i, shift, scale, f + 2 * i);
 }
 
-TARGET void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu,
-                            size_t row0, size_t row1, float *f)
+TARGET void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float shift,
+                            float scale, size_t row0, size_t row1, float *f)
 {
     for (size_t i = row0; i < row1; i++)
-        attract_row(3, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 3 * i, nu, f + 3 * i);
+        attract_row(3, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 3 * i, shift, scale, f + 3 * i);
 }
 
 #else
@@ -133,16 +133,16 @@ int attract_avx2_usable(void)
     return 0;
 }
 
-void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu, size_t row0,
-                     size_t row1, float *f)
+void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float shift,
+                     float scale, size_t row0, size_t row1, float *f)
 {
-    (void)start, (void)col, (void)val, (void)z, (void)nu, (void)row0, (void)row1, (void)f;
+    (void)start, (void)col, (void)val, (void)z, (void)shift, (void)scale, (void)row0, (void)row1, (void)f;
 }
 
-void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float nu, size_t row0,
-                     size_t row1, float *f)
+void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float shift,
+                     float scale, size_t row0, size_t row1, float *f)
 {
-    (void)start, (void)col, (void)val, (void)z, (void)nu, (void)row0, (void)row1, (void)f;
+    (void)start, (void)col, (void)val, (void)z, (void)shift, (void)scale, (void)row0, (void)row1, (void)f;
 }
 
 #endif

@@ -1,0 +1,237 @@
+/* embedding/estimate.c: the memory of a fit, from its shape and options. The phases of start.c and step.c in their order, as
+ * entries of a ledger: what is held, and the most that ever was. Each module says what its part takes, next to where it
+ * allocates.
+ *
+ * Largest, as a rule: P + P^T while the rows of P and their transpose are there (about 28 bytes a neighbor and row); with
+ * fewer than some 40 neighbors the sketches of the neighbor search; below some 10,000 rows of many columns the covariance
+ * that the start by principal components sums up. */
+#include "base/registry.h"
+#include "embedding/embedding.h"
+#include "init/init.h"
+#include "init/spectral.h"
+#include "methods/methods.h"
+#include "methods/pacmap.h"
+#include "methods/trimap.h"
+
+#include <math.h>
+
+typedef struct ledger {
+    double held, most;
+} ledger;
+
+/* For a while. */
+static void pass(ledger *l, double bytes)
+{
+    l->most = fmax(l->most, l->held + bytes);
+}
+
+static void hold(ledger *l, double bytes)
+{
+    l->held += bytes;
+    pass(l, 0);
+}
+
+/* Entries of P + P^T, k in each row of P: half of the neighbors are mutual, in nearly all data between 0.4 and 0.65 of
+ * them, and all of them where k is n - 1. */
+static double united_entries(double n, double k)
+{
+    return n * k * (1.5 - 0.5 * k / (n - 1));
+}
+
+/* --- What a fit goes through ------------------------------------------------------------------------------------- */
+
+typedef struct shape {
+    const ne_embedding *e;
+    const ne_dense     *x; /* without data */
+    ne_problem          problem;
+    ne_terms            terms;
+    output_kernel       kernel;
+    repulsion_plan      repulsion;
+    double              n, d, c;
+    double              affinities, distances; /* entries that are held */
+} shape;
+
+/* Search the neighbors; their distances stay. */
+static void search(const shape *s, ledger *l, double k)
+{
+    const ne_context *context = s->e->context;
+    knn_request       request = {.x      = s->x,
+                                 .k      = (size_t)k,
+                                 .metric = s->problem.metric,
+                                 .method = (knn_method)s->e->knn.method,
+                                 .recall = s->e->knn.recall,
+                                 .faiss  = &s->e->knn.faiss};
+    pass(l, context->backend->knn_bytes(context, &request));
+    hold(l, csr_bytes(s->n, s->n * k));
+}
+
+static void sparse_affinity(shape *s, ledger *l)
+{
+    const double k = (double)s->e->input->neighbors(s->e->params.input, s->problem.n), entries = s->n * k;
+    const int    directed = s->e->input->combine == NE_COMBINE_NONE;
+
+    search(s, l, k);
+    hold(l, s->n * sizeof(double)); /* bandwidth */
+    if (s->terms.exclude_neighbors) s->distances = entries;
+    if (s->terms.exclude_neighbors) hold(l, csr_bytes(s->n, entries));
+    s->affinities = directed ? entries : united_entries(s->n, k);
+    if (!directed) pass(l, csr_symmetrise_bytes(s->n, entries, s->affinities));
+    l->held += csr_bytes(s->n, s->affinities) - csr_bytes(s->n, entries);
+}
+
+static void affinity(shape *s, ledger *l)
+{
+    const ne_embedding *e = s->e;
+    if (s->terms.dense_affinity) {
+        hold(l, s->n * s->n * sizeof(float));
+        pass(l, affinity_dense_bytes(e->context, e->input, s->n, s->d));
+    } else if (e->input) {
+        sparse_affinity(s, l);
+    } else if (e->ops->neighbors) {
+        const double k = fmin((double)e->ops->neighbors(e->params.method, s->problem.n), s->n - 1);
+        search(s, l, k);
+        s->distances = s->n * k;
+    }
+}
+
+static void start(const shape *s, ledger *l)
+{
+    const base_params *b        = &s->e->base;
+    const int          spectral = b->init == INIT_SPECTRAL && s->affinities > 0;
+    if (spectral) pass(l, spectral_start_bytes(s->n, s->affinities, s->problem.c));
+    if (b->init == INIT_PCA || (b->init == INIT_SPECTRAL && !spectral))
+        pass(l, init_pca_bytes(s->e->context, s->n, s->d, s->x->dtype == NE_F32, s->c));
+    else if (b->process_duplicates && b->init != INIT_ARRAY) pass(l, init_share_places_bytes(s->n));
+    if (!s->terms.dense_affinity) pass(l, fit_sort_bytes(s->n, s->c, s->affinities, s->distances));
+}
+
+/* What the method's own arrays take: while on_affinity_computed() runs, and from then on. */
+static double method_bytes(const shape *s, const void *state, double *kept)
+{
+    const ne_method_ops *ops     = s->e->ops;
+    ne_problem           problem = s->problem;
+    double               most    = 0;
+
+    *kept = 0;
+    if (ops == &method_localmap) problem.reference = 0;
+    if (ops == &method_pacmap || ops == &method_localmap) most = pacmap_bytes(&problem, state, kept);
+    else if (ops == &method_trimap) most = trimap_bytes(&problem, state, kept);
+    else if (ops == &method_umap) most = umap_bytes(s->e->params.method, &problem, kept);
+    return most;
+}
+
+static void steps(const shape *s, ledger *l)
+{
+    const ne_context   *context = s->e->context;
+    const negatives_job sampled = {.n         = s->problem.n,
+                                   .c         = s->problem.c,
+                                   .over_rows = s->terms.normalised == NE_OVER_ROWS,
+                                   .count     = (size_t)s->terms.negatives,
+                                   .lists     = s->problem.reference || s->terms.exclude_neighbors};
+    int                 sorts   = 0;
+
+    for (int64_t t = 1; t < s->problem.max_iter && t <= 1000; t++) sorts |= fit_sort_is_due(s->problem.n, &s->terms, t);
+    if (s->repulsion.n) hold(l, context->backend->repulsion_bytes(context, &s->repulsion));
+    if (s->terms.repulsion == NE_REPULSION_SAMPLED) pass(l, context->backend->negatives_bytes(context, &sampled));
+    if (sorts) pass(l, fit_sort_bytes(s->n, s->c, s->affinities, s->distances));
+}
+
+static double fit_bytes(shape *s, const void *state)
+{
+    const ne_embedding *e = s->e;
+    ledger              l = {0};
+    double              kept;
+
+    hold(&l, 2 * s->n * s->c * sizeof(float) + (double)state_layout(e, s->problem.n, s->problem.c).bytes);
+    if (e->base.keep_data) hold(&l, s->n * s->d * sizeof(float));
+    if (s->terms.negatives > 0) hold(&l, 3 * s->n * sizeof(int32_t)); /* the circle */
+    affinity(s, &l);
+    start(s, &l);
+    pass(&l, method_bytes(s, state, &kept));
+    hold(&l, kept);
+    if (s->distances > 0 && !s->terms.exclude_neighbors) {
+        l.held -= csr_bytes(s->n, s->distances);
+        s->distances = 0;
+    }
+    steps(s, &l);
+    return l.most;
+}
+
+/* --- A map without a loop ---------------------------------------------------------------------------------------- */
+
+static ne_status model_bytes(const ne_embedding *e, const ne_dense *x, double *bytes)
+{
+    const double n = (double)x->rows, d = (double)x->cols;
+    int64_t      columns = 0;
+    ne_status    st      = options_get_int(&e->options, "n_components", &columns);
+    const double c       = (double)columns;
+
+    if (st == NE_OK && c > fmin(n, d) && e->ops == &method_pca)
+        st = ne_fail(NE_OUT_OF_RANGE, "n_components: %g is outside [1, %g], the smaller of rows and columns", c,
+                     fmin(n, d));
+    if (st != NE_OK) return st;
+    *bytes = (double)e->ops->state_size;
+    if (e->ops == &method_pca)
+        *bytes +=
+            (d + c * d + c) * sizeof(double) + e->context->backend->pca_bytes(e->context, n, d, x->dtype == NE_F32, c);
+    else if (e->ops == &method_phate)
+        *bytes += n * n * sizeof(float) + affinity_dense_bytes(e->context, &affinity_phate, n, d);
+    else st = ne_fail(NE_UNSUPPORTED, "%s: does not say how much memory it takes", e->ops->name);
+    return st;
+}
+
+/* --- Both -------------------------------------------------------------------------------------------------------- */
+
+/* plan() has a say in what is done, and gets a state to say it to. */
+static ne_status loop_bytes(const ne_embedding *e, const ne_dense *x, double *bytes)
+{
+    ne_context         *context = e->context;
+    const ne_allocator *mem     = &context->memory;
+    const size_t        n = x->rows, c = (size_t)e->base.n_components;
+    const int           searches = e->input || e->ops->neighbors;
+    void               *state    = NULL;
+    shape               s        = {.e       = e,
+                                    .x       = x,
+                                    .n       = (double)n,
+                                    .d       = (double)x->cols,
+                                    .c       = (double)c,
+                                    .problem = {.struct_size = sizeof s.problem,
+                                                .n           = n,
+                                                .c           = c,
+                                                .row1        = n,
+                                                .max_iter    = e->base.max_iter,
+                                                .threads     = context_threads(context),
+                                                .reference   = e->base.reference != 0,
+                                                .context     = context,
+                                                .x           = x}};
+    ne_status           st;
+
+    if ((st = base_check(&e->base)) != NE_OK || (st = fit_check_rows(e, n)) != NE_OK) return st;
+    if (n > SIZE_MAX / 64 / c)
+        return ne_fail(NE_OUT_OF_MEMORY, "n_components: %zu columns of %zu rows are more than an address can reach", c,
+                       n);
+    if (searches && n > INT32_MAX) return ne_fail(NE_UNSUPPORTED, "n: %zu rows are more than %d", n, INT32_MAX);
+    if (searches && !(s.problem.metric = registry_find(REGISTRY_METRIC, e->knn.metric))) return NE_UNKNOWN_NAME;
+    state = memory_zero(mem, 1, e->ops->state_size);
+    if (!state) return NE_OUT_OF_MEMORY;
+    st = fit_plan(e, &s.problem, state, &s.terms, &s.kernel, &s.repulsion);
+    if (st == NE_OK) *bytes = fit_bytes(&s, state);
+    if (e->ops->clear) e->ops->clear(context, state);
+    memory_free(mem, state);
+    return st;
+}
+
+ne_status embedding_estimate(const ne_embedding *e, const ne_dense *x, size_t *bytes)
+{
+    const size_t size  = x->dtype == NE_F32 ? sizeof(float) : sizeof(double);
+    double       about = 0;
+    ne_status    st;
+
+    if (x->rows > SIZE_MAX / 2 / size / x->cols)
+        return ne_fail(NE_OUT_OF_MEMORY, "x: %zu x %zu values are more than an address can reach", x->rows, x->cols);
+    st = e->ops->fit ? model_bytes(e, x, &about) : loop_bytes(e, x, &about);
+    if (st == NE_OK && about > (double)(SIZE_MAX / 2))
+        st = ne_fail(NE_OUT_OF_MEMORY, "memory: %g bytes are more than an address can reach", about);
+    if (st == NE_OK) *bytes = (size_t)about;
+    return st;
+}

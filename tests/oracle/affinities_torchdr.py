@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""affinities_torchdr.py > affinities_torchdr.h: rows of TorchDR's affinities for tests/test_affinity_oracle.c.
+
+usage: pip install torchdr==0.5; tests/oracle/affinities_torchdr.py > tests/oracle/affinities_torchdr.h
+
+64 points in three clusters, in double precision, each affinity under two metrics with settings at which TorchDR's own solvers
+converge; four rows of each. A tolerance is relative, and the largest entry times 1e-7 is let pass on top.
+"""
+import sys
+
+import numpy as np
+import torch
+import torchdr
+from torchdr import affinity as ta
+
+N, D, ROWS = 64, 5, (0, 21, 42, 63)
+SOLVER = dict(max_iter=20000)
+
+
+def array(name, values, kind="double", form="{:.9g}"):
+    values = np.asarray(values).ravel()
+    rows = [", ".join(form.format(v) for v in values[i : i + 8]) for i in range(0, len(values), 8)]
+    return f"static const {kind} {name}[{len(values)}] = {{\n    " + ",\n    ".join(rows) + "};\n"
+
+
+def cases(metric):
+    common = dict(metric=metric, backend=None, device="cpu")
+    yield "entropic", "perplexity=8 symmetrize=false", 2e-5, ta.EntropicAffinity(perplexity=8, sparsity=False, **common)
+    yield "symmetric_entropic", "perplexity=8 zero_diag=false", 2e-5, ta.SymmetricEntropicAffinity(
+        perplexity=8, zero_diag=False, lr=0.1, tol=1e-6, max_iter=8000, **common)
+    yield "sinkhorn", "eps=4", 5e-6, ta.SinkhornAffinity(eps=4, tol=1e-11, **SOLVER, **common)
+    yield "sinkhorn", "eps=1 base_kernel=student", 5e-6, ta.SinkhornAffinity(
+        eps=1, base_kernel="student", tol=1e-11, **SOLVER, **common)
+    yield "doubly_stochastic_quadratic", "eps=20", 5e-6, ta.DoublyStochasticQuadraticAffinity(
+        eps=20, lr=0.05, tol=1e-8, **SOLVER, **common)
+    yield "normalized_gaussian", "sigma=3", 5e-6, ta.NormalizedGaussianAffinity(sigma=3, **common)
+    yield "normalized_gaussian", "sigma=3 normalization_dim=columns", 5e-6, ta.NormalizedGaussianAffinity(
+        sigma=3, normalization_dim=0, **common)
+    yield "normalized_student", "degrees_of_freedom=2 normalization_dim=rows", 5e-6, ta.NormalizedStudentAffinity(
+        degrees_of_freedom=2, normalization_dim=1, **common)
+    yield "self_tuning", "K=5 scaling=ref", 5e-6, ta.SelfTuningAffinity(K=5, **common)
+    yield "magic", "K=5", 5e-6, ta.MAGICAffinity(K=5, **common)
+    yield "phate", "k=5 t=3", 5e-5, ta.PHATEAffinity(k=5, t=3, **common)
+    yield "umap", "n_neighbors=10", 1e-5, ta.UMAPAffinity(n_neighbors=10, sparsity=False, **common)
+
+
+def main():
+    rng = np.random.default_rng(7)
+    x = (1.2 * rng.normal(size=(N, D)) + 3 * (np.arange(N) % 3)[:, None] * [1, -1, 0.5, 0, 0]).astype(np.float32)
+    x64 = torch.tensor(x.astype(np.float64))
+    table = []
+    print(f"/* affinities_torchdr.py, torchdr {torchdr.__version__}, torch {torch.__version__.split('+')[0]} */")
+    print("/* clang-format off */")
+    print(f"enum {{ ORACLE_N = {N}, ORACLE_D = {D}, ORACLE_ROWS = {len(ROWS)} }};")
+    print(array("oracle_row", ROWS, "int", "{}"))
+    print(array("oracle_x", x))
+    for metric in ("sqeuclidean", "manhattan"):
+        for name, options, tolerance, affinity in cases(metric):
+            print(name, options, metric, file=sys.stderr)
+            p = affinity(x64)
+            p = p[0] if isinstance(p, tuple) else p
+            variable = f"oracle_{len(table)}"
+            print(array(variable, p.detach().numpy()[list(ROWS)]))
+            table.append(f'    {{"{name}", "{options} metric={metric}", {tolerance:g}, {variable}}}')
+    near = ta.PACMAPAffinity(n_neighbors=10, backend=None, device="cpu")(x64, return_indices=True)[1]
+    print(array("oracle_pacmap", near.numpy()[list(ROWS)], "int", "{}"))
+    print("static const struct {\n    const char *name, *options;\n    double tolerance;\n    const double *rows;\n} oracle_cases[] = {")
+    print(",\n".join(table) + "};")
+
+
+main()
