@@ -8,6 +8,14 @@ enum {
 };
 
 /* n rows of one column whose squares are given. */
+/* Squared norms as they are: the formulas know of no other unit. */
+static hooks open_cosne(size_t n, size_t c, int64_t threads)
+{
+    hooks h = hooks_open(&method_cosne, n, c, threads);
+    ck_assert_int_eq(options_set(&h.options, "scale_norms", "false"), NE_OK);
+    return h;
+}
+
 static ne_dense norms(double *x, const double *squares, size_t n)
 {
     for (size_t i = 0; i < n; i++) x[i] = sqrt(squares[i]);
@@ -20,7 +28,7 @@ START_TEST(loss_and_gradient_are_the_golden_values)
     golden_affinity     p;
     double              x[4];
     float               z[8], g[8];
-    hooks               h    = hooks_open(&method_cosne, 4, 2, 1);
+    hooks               h    = open_cosne(4, 2, 1);
     const ne_dense      view = norms(x, squares, 4);
     golden_make(&p);
     for (size_t i = 0; i < 8; i++) z[i] = (float)(0.3 * golden_z[i]);
@@ -68,7 +76,7 @@ START_TEST(the_gradient_is_that_of_the_loss)
     const ne_dense view = norms(x, squares, N);
     for (size_t k = 0; k < c; k++) z[c + k] = z[k]; /* duplicates */
     for (int reference = 0; reference < 2; reference++) {
-        hooks h             = hooks_open(&method_cosne, N, c, 2);
+        hooks h             = open_cosne(N, c, 2);
         h.problem.affinity  = &p.csr;
         h.problem.x         = &view;
         h.problem.reference = reference;
@@ -91,7 +99,7 @@ START_TEST(two_points_on_a_diameter_are_the_formula)
         int32_t      col[2]   = {1, 0};
         int64_t      start[3] = {0, 1, 2};
         const ne_csr p        = {sizeof p, 2, 2, start, col, val, NE_F32, NE_HOST};
-        hooks        h        = hooks_open(&method_cosne, 2, 2, 1);
+        hooks        h        = open_cosne(2, 2, 1);
         const double r = (double)a[t], d = 4 * atanh(r), gamma = 2;
         h.problem.affinity = &p;
         ck_assert_int_eq(options_set(&h.options, "learning_rate_for_h_loss", "0"), NE_OK);
@@ -112,7 +120,7 @@ START_TEST(equal_points_have_no_force_and_no_nan)
     static const float z[2 * 8] = {0.25f, 0.5f, 0.25f, 0.5f, 0.25f, 0.5f, 0.25f, 0.5f, 0.25f, 0.5f, 0.25f, 0.5f};
     float              g[2 * 8];
     layout_affinity    p = layout_affinity_make(6);
-    hooks              h = hooks_open(&method_cosne, 6, 2, 1);
+    hooks              h = open_cosne(6, 2, 1);
     h.problem.affinity   = &p.csr;
     ck_assert_int_eq(options_set(&h.options, "learning_rate_for_h_loss", "0"), NE_OK);
     ck_assert_int_eq(hooks_start(&h), NE_OK);
@@ -131,7 +139,7 @@ START_TEST(the_bits_do_not_depend_on_the_number_of_threads)
     layout_affinity      p = layout_affinity_make(MANY);
     float               *z = ball(MANY, 2, 0.99);
     for (size_t t = 0; t < 4; t++) {
-        hooks h            = hooks_open(&method_cosne, MANY, 2, threads[t]);
+        hooks h            = open_cosne(MANY, 2, threads[t]);
         h.problem.affinity = &p.csr;
         ck_assert_int_eq(options_set(&h.options, "learning_rate_for_h_loss", "0"), NE_OK);
         ck_assert_int_eq(hooks_start(&h), NE_OK);
@@ -168,6 +176,30 @@ START_TEST(a_fit_stays_in_the_ball_and_parts_clusters)
     for (size_t i = 0; i < 150; i++) ck_assert_float_lt(y[2 * i] * y[2 * i] + y[2 * i + 1] * y[2 * i + 1], 1);
     ne_embedding_free(embedding);
     ne_context_free(context);
+}
+END_TEST
+
+START_TEST(the_unit_of_the_data_does_not_matter)
+{
+    enum {
+        ROW_COUNT = 40,
+        D         = 5
+    };
+    static float x[ROW_COUNT * D], y[2][ROW_COUNT * 2];
+    uint64_t     state = 7;
+    for (size_t i = 0; i < ROW_COUNT * D; i++) x[i] = (float)data_normal(&state);
+    for (int t = 0; t < 2; t++) {
+        ne_context   *context = layout_context(1);
+        ne_embedding *e       = NULL;
+        for (size_t i = 0; t && i < ROW_COUNT * D; i++) x[i] *= 1024;
+        ck_assert_int_eq(ne_embedding_create(context, "cosne", &e), NE_OK);
+        ck_assert_int_eq(ne_embedding_set_real(e, "perplexity", 5), NE_OK);
+        ck_assert_int_eq(ne_embedding_set_int(e, "max_iter", 20), NE_OK);
+        ck_assert_msg(ne_embedding_fit_f32(e, x, ROW_COUNT, D, y[t]) == NE_OK, "%s", ne_last_error());
+        ne_embedding_free(e);
+        ne_context_free(context);
+    }
+    ck_assert_int_eq(memcmp(y[0], y[1], sizeof y[0]), 0);
 }
 END_TEST
 
@@ -296,6 +328,7 @@ Suite *cosne_suite(void)
     suite_add_tcase(suite, hook);
     tcase_set_timeout(door, 120);
     tcase_add_test(door, a_fit_stays_in_the_ball_and_parts_clusters);
+    tcase_add_test(door, the_unit_of_the_data_does_not_matter);
     tcase_add_test(door, a_graph_alone_has_no_norms);
     tcase_add_test(door, ten_steps_of_the_reference_follow_the_formulas);
     suite_add_tcase(suite, door);

@@ -113,7 +113,7 @@ static ne_status store_number(const option_place *place, double v)
     if (isnan(v)) {
         st = ne_fail(NE_INVALID_ARGUMENT, "%s: nan is not a number that it can take", row->name);
     } else if (row->type == NE_OPT_REAL) {
-        if (below_range(row, v) || above_range(row, v)) st = outside(row, v);
+        if (below_range(row, v) || above_range(row, v) || isinf(v)) st = outside(row, v);
         else *(double *)field_of(place) = v;
     } else if (row->type == NE_OPT_INT || row->type == NE_OPT_BOOL) {
         if (v != floor(v) && isfinite(v))

@@ -32,7 +32,8 @@ enum {
 };
 
 typedef struct cosne_params {
-    double gamma, norm_weight;
+    double  gamma, norm_weight;
+    int64_t scale_norms;
 } cosne_params;
 
 typedef struct cosne_state {
@@ -59,8 +60,13 @@ static const ne_option cosne_options[] = {
      .preset = "1",
      .min    = 0,
      .max    = 1e30,
-     .help = "weight of the term that makes distances to the origin squared the squared norms of x, which then should "
-             "be O(1)"},
+     .help   = "weight of the term that makes distances to the origin squared the squared norms of x"},
+    {.name      = "scale_norms",
+     .type      = NE_OPT_BOOL,
+     .offset    = offsetof(cosne_params, scale_norms),
+     .preset    = "true",
+     .reference = "false",
+     .help      = "squared norms in units of their mean: numbers of about 1, as distances in the ball are"},
 };
 
 /* TorchDR's rate, at least 50, throws all points to the rim in the first step. */
@@ -101,16 +107,19 @@ static double row_square(const ne_dense *x, size_t row)
 
 static ne_status cosne_on_affinity(const void *params, const ne_problem *problem, void *state)
 {
-    cosne_state *own = state;
-    const size_t n   = problem->n;
-    (void)params;
-    own->square    = ne_allocate(problem->context, n, sizeof *own->square);
-    own->inverse   = ne_allocate(problem->context, n, sizeof *own->inverse);
-    own->force     = ne_allocate(problem->context, n * problem->c, sizeof *own->force);
+    const cosne_params *p    = params;
+    cosne_state        *own  = state;
+    const size_t        n    = problem->n;
+    double              mean = 0;
+    own->square              = ne_allocate(problem->context, n, sizeof *own->square);
+    own->inverse             = ne_allocate(problem->context, n, sizeof *own->inverse);
+    own->force               = ne_allocate(problem->context, n * problem->c, sizeof *own->force);
     own->room      = ne_allocate(problem->context, (size_t)problem->threads * 4 * ROWS, problem->c * sizeof *own->room);
     own->block_sum = ne_allocate(problem->context, (n + ROWS - 1) / ROWS, sizeof *own->block_sum);
     if (!own->square || !own->inverse || !own->force || !own->room || !own->block_sum) return NE_OUT_OF_MEMORY;
     for (size_t i = 0; problem->x && i < n; i++) own->square[i] = row_square(problem->x, (size_t)problem->order[i]);
+    for (size_t i = 0; i < n; i++) mean += own->square[i] / (double)n;
+    for (size_t i = 0; p->scale_norms && mean > 0 && i < n; i++) own->square[i] /= mean;
     return NE_OK;
 }
 
