@@ -21,7 +21,7 @@ enum {
 typedef struct program {
     const char *data, *embedding, *labels_file, *label_column, *id_column, *names, *perplexity;
     int64_t     k, rows, sample, threads;
-    int         help;
+    int         help, version;
 
     ne_context *context;
     table       x, y;
@@ -40,6 +40,7 @@ static const flag FLAGS[] = {
     {"sample", "N", "take trustworthiness and silhouette on N rows; 5000 and 20000", FLAG_COUNT, AT(sample), NULL},
     {"rows", "N", "take the first N rows of both files only", FLAG_COUNT, AT(rows), NULL},
     {"threads", "N", "use N threads", FLAG_COUNT, AT(threads), NULL},
+    {"version", NULL, "print the version", FLAG_SWITCH, AT(version), NULL},
     {"help", NULL, "print this", FLAG_SWITCH, AT(help), NULL},
 };
 
@@ -140,6 +141,10 @@ int main(int argc, char **argv)
     ne_status st     = parse(argc, argv, &of);
     if (st == NE_OK && of.help) {
         print_help();
+        return EXIT_SUCCESS;
+    }
+    if (st == NE_OK && of.version) {
+        printf("ne_score of libne %s\n", ne_version());
         return EXIT_SUCCESS;
     }
     if (st == NE_OK) st = check(&of);

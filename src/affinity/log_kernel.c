@@ -93,9 +93,13 @@ static double exp_in_float(size_t count, double shift, double scale, double *l, 
 
 NE_CLONES static double log_kernel_most(size_t count, const double *restrict l)
 {
-    double most = -INFINITY;
-#pragma omp simd reduction(max : most)
-    for (size_t j = 0; j < count; j++) most = most < l[j] ? l[j] : most;
+    double side[SIDE], most = -INFINITY;
+    size_t j = 0;
+    for (size_t k = 0; k < SIDE; k++) side[k] = -INFINITY;
+    for (; j + SIDE <= count; j += SIDE)
+        for (size_t k = 0; k < SIDE; k++) side[k] = side[k] < l[j + k] ? l[j + k] : side[k];
+    for (size_t k = 0; k < SIDE; k++) most = most < side[k] ? side[k] : most;
+    for (; j < count; j++) most = most < l[j] ? l[j] : most;
     return most;
 }
 

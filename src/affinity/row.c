@@ -130,8 +130,16 @@ NE_CLONES static size_t row_count_up_to(size_t count, const float *restrict dist
 
 NE_CLONES static float row_least(size_t count, const float *restrict distances, float least)
 {
-#pragma omp simd reduction(min : least)
-    for (size_t j = 0; j < count; j++) least = distances[j] < least ? distances[j] : least;
+    enum {
+        LANE_COUNT = 16
+    };
+    float  side[LANE_COUNT];
+    size_t j = 0;
+    for (size_t k = 0; k < LANE_COUNT; k++) side[k] = INFINITY;
+    for (; j + LANE_COUNT <= count; j += LANE_COUNT)
+        for (size_t k = 0; k < LANE_COUNT; k++) side[k] = distances[j + k] < side[k] ? distances[j + k] : side[k];
+    for (size_t k = 0; k < LANE_COUNT; k++) least = side[k] < least ? side[k] : least;
+    for (; j < count; j++) least = distances[j] < least ? distances[j] : least;
     return least;
 }
 

@@ -48,7 +48,7 @@ for program in by_cmake_c by_cmake_cxx by_pkg_config_c by_pkg_config_cxx; do
 done
 
 stray=$(cd "$work/moved" && find . -type f -o -type l | grep -vE \
-    '^\./(include/ne\.h|lib/([^/]+/)?(libne\.(so[0-9.]*|a)|pkgconfig/ne\.pc|cmake/ne/ne-[a-z-]+\.cmake)|bin/ne_embed)$' || true)
+    '^\./(include/ne\.h|lib/([^/]+/)?(libne\.(so[0-9.]*|a)|libne-faiss\.so|pkgconfig/ne\.pc|cmake/ne/ne-[a-z-]+\.cmake)|bin/ne_(embed|score))$' || true)
 [ -z "$stray" ] || { say "not expected in an installed tree: $stray"; exit 1; }
 for program in "$work/moved/bin/"*; do
     [ -e "$program" ] || continue
