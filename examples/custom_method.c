@@ -98,7 +98,6 @@ int main(int argc, char **argv)
     const ne_dense data = {.struct_size = sizeof data, .data = x, .rows = n, .cols = d, .dtype = NE_F32};
     const ne_dense map  = {.struct_size = sizeof map, .data = y, .rows = n, .cols = 2, .dtype = NE_F32};
     ne_status      st   = y ? ne_method_register(&elastic_embedding) : ne_fail(NE_IO, "no numbers to read");
-
     if (st == NE_OK) st = ne_context_create(&context);
     if (st == NE_OK) st = ne_embedding_create(context, "elastic_embedding", &embedding);
     if (st == NE_OK) st = ne_embedding_set_real(embedding, "perplexity", 20);
@@ -112,7 +111,6 @@ int main(int argc, char **argv)
     if (st == NE_OK) st = ne_score_trustworthiness(context, &data, &map, 10, &trust);
     if (st != NE_OK) fprintf(stderr, "custom_method: %s\n", ne_last_error());
     else printf("gradient off by %.1e, trustworthiness %.4f of %zu rows\n", report.worst, trust, n);
-
     ne_embedding_free(embedding);
     ne_context_free(context);
     free(x), free(y);
