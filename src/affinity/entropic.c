@@ -106,51 +106,23 @@ void entropic_search(const row_view *r, double perplexity, int64_t max_iter, dou
     }
 }
 
-static void find(const entropic_params *p, const row_view *r, double dual[ROW_DUALS])
+static void find(const void *params, const row_view *r, double dual[ROW_DUALS])
 {
+    const entropic_params *p = params;
     entropic_search(r, p->reference ? floor(p->perplexity) : p->perplexity, p->max_iter, 1e-12, dual);
 }
 
 static ne_status entropic_weights(const void *params, size_t n, size_t count, const float *distances, float *values,
                                   double *bandwidth)
 {
-    const row_view r = {count, distances, count};
-    double         dual[ROW_DUALS];
     (void)n;
-    find(params, &r, dual);
-    *bandwidth = dual[1];
-    row_weights(count, distances, dual[0], row_precision(dual[1]), 1 / dual[2], values);
-    return NE_OK;
-}
-
-/* --- Over all pairs. */
-
-typedef struct solve_job {
-    const entropic_params *params;
-    double                *dual;
-    size_t                 n;
-} solve_job;
-
-static ne_status solve_row(void *user, size_t self, const float *distances)
-{
-    const solve_job *job = user;
-    const row_view   r   = {job->n, distances, self};
-    find(job->params, &r, job->dual + self * ROW_DUALS);
+    row_rule_weights(find, params, count, distances, values, bandwidth);
     return NE_OK;
 }
 
 static ne_status entropic_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
 {
-    solve_job job = {params, solution->dual, ne_pairs_rows(pairs)};
-    return ne_pairs_visit(pairs, solve_row, &job);
-}
-
-static ne_status entropic_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
-                               const double *dual, float *values)
-{
-    (void)params;
-    row_values(n, self, across, distances, dual, values);
-    return NE_OK;
+    return row_rule_solve(find, params, pairs, solution);
 }
 
 static size_t entropic_neighbors(const void *params, size_t n)
@@ -175,5 +147,5 @@ const ne_affinity_ops affinity_entropic = {
     .dual_count     = ROW_DUALS,
     .dual_names     = row_dual_names,
     .solve          = entropic_solve,
-    .rows           = entropic_rows,
+    .rows           = row_rule_rows,
 };

@@ -9,6 +9,7 @@
  * times the eps, and so on up. The active pairs are few: they are listed once a step, and a product runs over the list;
  * without room for the list, over all pairs. */
 #include "affinity/cg.h"
+#include "affinity/dual.h"
 #include "affinity/input.h"
 #include "affinity/pair_list.h"
 #include "affinity/vector_log.h"
@@ -202,21 +203,25 @@ static void precondition(void *user, const double *v, double *to)
     for (size_t i = 0; i < s->n; i++) to[i] = v[i] / (s->diagonal[i] + s->own[i]);
 }
 
-static double value_of(const quadratic_state *s)
+static double value_of(const void *state)
 {
-    double sum = 0;
+    const quadratic_state *s   = state;
+    double                 sum = 0;
     for (size_t i = 0; i < s->n; i++) sum += s->square[i] / (4 * s->eps) - s->f[i];
     return sum;
 }
 
-static ne_status newton(quadratic_state *s, double residual, int *moved)
+static dual_problem dual_of(quadratic_state *s);
+
+static ne_status newton(void *state, double residual, int *moved)
 {
-    const size_t    n      = s->n;
-    const cg_system system = {n, product, precondition, s, s->work + n};
-    double         *rhs    = s->work;
-    const double    value  = value_of(s);
-    double          slope, rounding = 0, t = 1;
-    ne_status       st;
+    quadratic_state *s      = state;
+    const size_t     n      = s->n;
+    const cg_system  system = {n, product, precondition, s, s->work + n};
+    double          *rhs    = s->work;
+    const double     value  = value_of(s);
+    double           slope, rounding = 0;
+    ne_status        st;
 
     for (size_t i = 0; i < n; i++) {
         rhs[i]         = s->eps * (1 - s->r[i]);
@@ -227,58 +232,42 @@ static ne_status newton(quadratic_state *s, double residual, int *moved)
     if (st != NE_OK) return st;
     if (s->list.col && (st = ne_pairs_visit(s->pairs, list_row, s)) != NE_OK) return st;
     if ((st = cg_solve(&system, rhs, fmin(0.01, residual), s->list.col ? 1000 : 200, s->step)) != NE_OK) return st;
-    slope  = -cg_dot(n, rhs, s->step) / s->eps;
-    *moved = 0;
-    memcpy(s->kept, s->f, n * sizeof *s->f);
-    for (int tries = 0; tries < 50 && !*moved && st == NE_OK; tries++, t /= 2) {
-        for (size_t i = 0; i < n; i++) s->f[i] = s->kept[i] + t * s->step[i];
-        st     = ne_pairs_visit(s->pairs, sum_row, s);
-        *moved = value_of(s) <= value + 1e-4 * t * slope + rounding;
-    }
-    if (st == NE_OK && !*moved) {
-        memcpy(s->f, s->kept, n * sizeof *s->f);
-        st = ne_pairs_visit(s->pairs, sum_row, s);
-    }
-    return st;
+    slope                = -cg_dot(n, rhs, s->step) / s->eps;
+    const dual_problem d = dual_of(s);
+    return dual_search(&d, value, 1, slope, rounding, 50, moved);
 }
 
-/* From f, at the eps that holds for now, to a residual below tol. */
-static ne_status descend(quadratic_state *s, double tol, ne_solution *solution)
+static dual_problem dual_of(quadratic_state *s)
 {
-    const int64_t most  = s->params->max_iter;
-    int           moved = 1;
-    ne_status     st    = ne_pairs_visit(s->pairs, sum_row, s);
-
-    while (st == NE_OK) {
-        solution->residual = 0;
-        for (size_t i = 0; i < s->n; i++) solution->residual = fmax(solution->residual, fabs(s->r[i] - 1));
-        solution->met = solution->residual < tol;
-        if (solution->met || !moved || solution->n_iter >= most) break;
-        if (ne_pairs_progress(s->pairs, solution->n_iter, most)) {
-            st = ne_fail(NE_CANCELLED, "cancelled in the affinity");
-            break;
-        }
-        st = newton(s, solution->residual, &moved);
-        solution->n_iter++;
-    }
-    return st;
+    const dual_problem d = {.pairs  = s->pairs,
+                            .n      = s->n,
+                            .f      = s->f,
+                            .kept   = s->kept,
+                            .r      = s->r,
+                            .step   = s->step,
+                            .state  = s,
+                            .sum    = sum_row,
+                            .value  = value_of,
+                            .newton = newton};
+    return d;
 }
 
 static ne_status iterate(quadratic_state *s, ne_solution *solution)
 {
-    double    spread = 0, factor = 1;
-    ne_status st = ne_pairs_visit(s->pairs, spread_row, s);
+    const dual_problem d      = dual_of(s);
+    double             spread = 0, factor = 1;
+    ne_status          st = ne_pairs_visit(s->pairs, spread_row, s);
 
     for (size_t i = 0; st == NE_OK && i < s->n; i++) spread += s->r[i] / (double)s->n;
     while (s->params->eps * factor < EASY * spread) factor *= 4;
     s->eps = s->params->eps * factor;
     if (st == NE_OK) st = ne_pairs_visit(s->pairs, start_row, s);
     for (; st == NE_OK && factor > 1; factor /= 4) {
-        st     = descend(s, COARSE, solution);
+        st     = dual_descend(&d, s->params->max_iter, COARSE, solution);
         s->eps = s->params->eps * factor / 4;
     }
     s->eps = s->params->eps;
-    return st == NE_OK ? descend(s, s->params->tol, solution) : st;
+    return st == NE_OK ? dual_descend(&d, s->params->max_iter, s->params->tol, solution) : st;
 }
 
 static ne_status quadratic_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)

@@ -224,3 +224,44 @@ int row_search_step(row_search *search, double f, double slope, double *u)
     *u              = next;
     return moved;
 }
+
+/* --- Affinities of such rows -------------------------------------------------------------------------------------- */
+
+void row_rule_weights(row_rule rule, const void *params, size_t count, const float *distances, float *values,
+                      double *bandwidth)
+{
+    const row_view r = {count, distances, count};
+    double         dual[ROW_DUALS];
+    rule(params, &r, dual);
+    *bandwidth = dual[1];
+    row_weights(count, distances, dual[0], row_precision(dual[1]), 1 / dual[2], values);
+}
+
+typedef struct solve_job {
+    row_rule    rule;
+    const void *params;
+    double     *dual;
+    size_t      n;
+} solve_job;
+
+static ne_status solve_row(void *user, size_t self, const float *distances)
+{
+    const solve_job *job = user;
+    const row_view   r   = {job->n, distances, self};
+    job->rule(job->params, &r, job->dual + self * ROW_DUALS);
+    return NE_OK;
+}
+
+ne_status row_rule_solve(row_rule rule, const void *params, const ne_pairs *pairs, ne_solution *solution)
+{
+    solve_job job = {rule, params, solution->dual, ne_pairs_rows(pairs)};
+    return ne_pairs_visit(pairs, solve_row, &job);
+}
+
+ne_status row_rule_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+                        const double *dual, float *values)
+{
+    (void)params;
+    row_values(n, self, across, distances, dual, values);
+    return NE_OK;
+}

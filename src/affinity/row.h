@@ -2,8 +2,7 @@
 #ifndef NE_AFFINITY_ROW_H
 #define NE_AFFINITY_ROW_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "ne.h"
 
 /* Distances of a row to count others; the one at place self, if that is below count, is the row's own and left out. */
 typedef struct row_view {
@@ -44,6 +43,15 @@ enum {
 };
 extern const char *const row_dual_names[ROW_DUALS];
 void row_values(size_t n, size_t self, int across, const float *distances, const double *dual, float *values);
+
+/* weights(), solve() and rows() of such an affinity (see ne_affinity_ops), from the rule that finds a row's numbers; the
+ * row need not be sorted. */
+typedef void (*row_rule)(const void *params, const row_view *r, double dual[ROW_DUALS]);
+void      row_rule_weights(row_rule rule, const void *params, size_t count, const float *distances, float *values,
+                           double *bandwidth);
+ne_status row_rule_solve(row_rule rule, const void *params, const ne_pairs *pairs, ne_solution *solution);
+ne_status row_rule_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+                        const double *dual, float *values);
 
 /* 1 / bandwidth, finite: with a bandwidth of 0 only the nearest count, with an infinite one all count alike. */
 double row_precision(double bandwidth);

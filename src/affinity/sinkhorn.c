@@ -8,6 +8,7 @@
  * is small sweeps alone need thousands of passes of n^2 exponentials; Newton from the solution of four times the eps, and
  * so on up, needs a few dozen: M is all but sparse then, and the products run over the pairs that count. Linear memory. */
 #include "affinity/cg.h"
+#include "affinity/dual.h"
 #include "affinity/input.h"
 #include "affinity/log_kernel.h"
 #include "affinity/pair_list.h"
@@ -154,18 +155,12 @@ static void precondition(void *user, const double *v, double *to)
     for (size_t i = 0; i < s->n; i++) to[i] = v[i] / (s->diagonal[i] + s->own[i]);
 }
 
-static double value_of(const sinkhorn_state *s)
+static double value_of(const void *state)
 {
-    double sum = 0;
+    const sinkhorn_state *s   = state;
+    double                sum = 0;
     for (size_t i = 0; i < s->n; i++) sum += 0.5 * s->r[i] - s->f[i];
     return sum;
-}
-
-static double residual_of(const sinkhorn_state *s)
-{
-    double most = 0;
-    for (size_t i = 0; i < s->n; i++) most = fmax(most, fabs(s->r[i] - 1));
-    return most;
 }
 
 /* Where there are too many pairs for a list, the least of them are left out; their diagonal stays. */
@@ -183,8 +178,11 @@ static ne_status make_list(sinkhorn_state *s)
 }
 
 /* r holds the sums at f; on return those at the new f. *moved is 0 when no step lowers phi. */
-static ne_status newton(sinkhorn_state *s, double residual, int *moved)
+static dual_problem dual_of(sinkhorn_state *s);
+
+static ne_status newton(void *state, double residual, int *moved)
 {
+    sinkhorn_state *s       = state;
     const size_t    n       = s->n;
     const cg_system system  = {n, product, precondition, s, s->work + n};
     double         *rhs     = s->work;
@@ -203,47 +201,33 @@ static ne_status newton(sinkhorn_state *s, double residual, int *moved)
                      : cg_solve(&system, rhs, fmin(0.1, sqrt(residual)), 100, s->step);
     if (st != NE_OK) return st;
     for (size_t i = 0; i < n; i++) longest = fmax(longest, fabs(s->step[i]));
-    slope  = -cg_dot(n, rhs, s->step);
-    t      = longest > 5 ? 5 / longest : 1;
-    *moved = 0;
-    memcpy(s->kept, s->f, n * sizeof *s->f);
-    for (int tries = 0; tries < 40 && !*moved && st == NE_OK; tries++, t /= 2) {
-        for (size_t i = 0; i < n; i++) s->f[i] = s->kept[i] + t * s->step[i];
-        st     = ne_pairs_visit(s->pairs, sum_row, s);
-        *moved = value_of(s) <= value + 1e-4 * t * slope + rounding;
-    }
-    if (st == NE_OK && !*moved) {
-        memcpy(s->f, s->kept, n * sizeof *s->f);
-        st = ne_pairs_visit(s->pairs, sum_row, s);
-    }
-    return st;
+    slope                = -cg_dot(n, rhs, s->step);
+    t                    = longest > 5 ? 5 / longest : 1;
+    const dual_problem d = dual_of(s);
+    return dual_search(&d, value, t, slope, rounding, 40, moved);
 }
 
-/* From f, at the eps that the kernel has now, to a residual below tol. */
-static ne_status descend(sinkhorn_state *s, double tol, ne_solution *solution)
+static dual_problem dual_of(sinkhorn_state *s)
 {
-    const int64_t most  = s->params->max_iter;
-    int           moved = 1;
-    ne_status     st    = ne_pairs_visit(s->pairs, sum_row, s);
-    while (st == NE_OK) {
-        solution->residual = residual_of(s);
-        solution->met      = solution->residual < tol;
-        if (solution->met || !moved || solution->n_iter >= most) break;
-        if (ne_pairs_progress(s->pairs, solution->n_iter, most)) {
-            st = ne_fail(NE_CANCELLED, "cancelled in the affinity");
-            break;
-        }
-        st = newton(s, solution->residual, &moved);
-        solution->n_iter++;
-    }
-    return st;
+    const dual_problem d = {.pairs  = s->pairs,
+                            .n      = s->n,
+                            .f      = s->f,
+                            .kept   = s->kept,
+                            .r      = s->r,
+                            .step   = s->step,
+                            .state  = s,
+                            .sum    = sum_row,
+                            .value  = value_of,
+                            .newton = newton};
+    return d;
 }
 
 static ne_status iterate(sinkhorn_state *s, ne_solution *solution)
 {
-    const double scale  = s->kernel.scale;
-    double       spread = 0, factor = 1;
-    ne_status    st = ne_pairs_visit(s->pairs, spread_row, s);
+    const dual_problem d      = dual_of(s);
+    const double       scale  = s->kernel.scale;
+    double             spread = 0, factor = 1;
+    ne_status          st = ne_pairs_visit(s->pairs, spread_row, s);
 
     for (size_t i = 0; i < s->n; i++) spread += s->r[i] / (double)s->n;
     while (spread / factor > EASY) factor *= 4;
@@ -253,11 +237,11 @@ static ne_status iterate(sinkhorn_state *s, ne_solution *solution)
         for (size_t i = 0; st == NE_OK && i < s->n; i++) s->f[i] = 0.5 * (s->f[i] + s->r[i]);
     }
     for (; st == NE_OK && factor > 1; factor /= 4) {
-        st              = descend(s, COARSE, solution);
+        st              = dual_descend(&d, s->params->max_iter, COARSE, solution);
         s->kernel.scale = scale * 4 / factor;
         for (size_t i = 0; i < s->n; i++) s->f[i] *= 4; /* f eps is what changes little */
     }
-    return st == NE_OK ? descend(s, s->params->tol, solution) : st;
+    return st == NE_OK ? dual_descend(&d, s->params->max_iter, s->params->tol, solution) : st;
 }
 
 static ne_status sinkhorn_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)

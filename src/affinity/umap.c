@@ -51,12 +51,13 @@ static const ne_option umap_options[] = {
 };
 
 /* The three numbers of a row, which need not be sorted: see row_values(). */
-static void find(const umap_params *p, const row_view *r, double dual[ROW_DUALS])
+static void find(const void *params, const row_view *r, double dual[ROW_DUALS])
 {
-    const row_nearest nearest = row_find_nearest(r);
-    const double      target = log2((double)p->n_neighbors), rho = (double)nearest.distance;
-    const double      others = (double)row_others(r), mean = row_exponentials(r, rho, 0).d / others; /* of d - rho */
-    double            sigma;
+    const umap_params *p       = params;
+    const row_nearest  nearest = row_find_nearest(r);
+    const double       target = log2((double)p->n_neighbors), rho = (double)nearest.distance;
+    const double       others = (double)row_others(r), mean = row_exponentials(r, rho, 0).d / others; /* of d - rho */
+    double             sigma;
 
     if ((double)nearest.tied == others) {
         sigma = 1; /* any will do */
@@ -83,43 +84,14 @@ static void find(const umap_params *p, const row_view *r, double dual[ROW_DUALS]
 static ne_status umap_weights(const void *params, size_t n, size_t count, const float *distances, float *values,
                               double *bandwidth)
 {
-    const row_view r = {count, distances, count};
-    double         dual[ROW_DUALS];
     (void)n;
-    find(params, &r, dual);
-    *bandwidth = dual[1];
-    row_weights(count, distances, dual[0], row_precision(dual[1]), 1, values);
-    return NE_OK;
-}
-
-/* --- Over all pairs. */
-
-typedef struct solve_job {
-    const umap_params *params;
-    double            *dual;
-    size_t             n;
-} solve_job;
-
-static ne_status solve_row(void *user, size_t self, const float *distances)
-{
-    const solve_job *job = user;
-    const row_view   r   = {job->n, distances, self};
-    find(job->params, &r, job->dual + self * ROW_DUALS);
+    row_rule_weights(find, params, count, distances, values, bandwidth);
     return NE_OK;
 }
 
 static ne_status umap_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
 {
-    solve_job job = {params, solution->dual, ne_pairs_rows(pairs)};
-    return ne_pairs_visit(pairs, solve_row, &job);
-}
-
-static ne_status umap_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
-                           const double *dual, float *values)
-{
-    (void)params;
-    row_values(n, self, across, distances, dual, values);
-    return NE_OK;
+    return row_rule_solve(find, params, pairs, solution);
 }
 
 static size_t umap_neighbors(const void *params, size_t n)
@@ -142,5 +114,5 @@ const ne_affinity_ops affinity_umap = {
     .dual_count   = ROW_DUALS,
     .dual_names   = row_dual_names,
     .solve        = umap_solve,
-    .rows         = umap_rows,
+    .rows         = row_rule_rows,
 };

@@ -13,6 +13,7 @@
 #include "cpu/objective_f64.h"
 
 #include "cpu/attract.h"
+#include "cpu/kernel.h"
 #include "cpu/repulse_exact.h"
 #include "cpu/repulse_exact_rows.h"
 
@@ -40,30 +41,6 @@ static double squared_distance(const objective *of, size_t i, size_t j)
     return s;
 }
 
-/* log q(s), and the slope w(s) = -d log q / ds. */
-static double log_kernel(const output_kernel *kernel, double s, double *slope)
-{
-    const double shape = kernel->shape;
-    double       log_q;
-    if (kernel->kind == KERNEL_STUDENT) {
-        log_q  = -0.5 * (shape + 1) * log1p(s / shape);
-        *slope = 0.5 * (shape + 1) / (shape + s);
-    } else if (kernel->kind == KERNEL_GAUSSIAN) {
-        log_q  = -s / shape;
-        *slope = 1 / shape;
-    } else if (kernel->kind == KERNEL_LARGEVIS) {
-        log_q  = -log(2 + s);
-        *slope = 1 / (2 + s);
-    } else {
-        const float given = (float)s;
-        float       q, w;
-        kernel->ops->kernel(kernel->params, 1, &given, &q, &w);
-        log_q  = log((double)q);
-        *slope = (double)w;
-    }
-    return log_q;
-}
-
 /* log sum exp of what has been added: the largest term so far, and the sum of all in units of it. */
 typedef struct log_sum {
     double largest, sum;
@@ -86,9 +63,8 @@ static const log_sum log_sum_empty = {-INFINITY, 0};
 static double log_row_sum(const objective *of, size_t i)
 {
     log_sum sum = log_sum_empty;
-    double  slope;
     for (size_t j = 0; j < of->n; j++)
-        if (j != i) sum = log_sum_add(sum, log_kernel(of->kernel, squared_distance(of, i, j), &slope));
+        if (j != i) sum = log_sum_add(sum, kernel_log_f64(of->kernel, squared_distance(of, i, j), NULL));
     return log_sum_value(sum);
 }
 
@@ -117,13 +93,13 @@ static double objective_row(const objective *of, size_t i, double *gradient)
     for (size_t k = 0; gradient && k < c; k++) gradient[k] = 0;
     for (size_t e = first; e < last; e++) {
         const size_t j = (size_t)of->p->col[e];
-        const double p = entry(of->p, e), log_q = log_kernel(of->kernel, squared_distance(of, i, j), &slope);
+        const double p = entry(of->p, e), log_q = kernel_log_f64(of->kernel, squared_distance(of, i, j), &slope);
         if (p > 0) loss -= p * log_q;
         for (size_t k = 0; gradient && k < c; k++) gradient[k] += 4 * p * slope * (of->y[i * c + k] - of->y[j * c + k]);
     }
     for (size_t j = 0; gradient && j < of->n; j++) {
         if (j == i) continue;
-        const double log_q  = log_kernel(of->kernel, squared_distance(of, i, j), &slope);
+        const double log_q  = kernel_log_f64(of->kernel, squared_distance(of, i, j), &slope);
         const double weight = repulsive_weight(of, i, j, log_q) * slope;
         for (size_t k = 0; k < c; k++) gradient[k] += weight * (of->y[i * c + k] - of->y[j * c + k]);
     }

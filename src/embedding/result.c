@@ -12,15 +12,10 @@ ne_status embedding_read(const ne_embedding *e, const ne_dense *y)
     ne_status  st;
     if (!f) return ne_fail(NE_NOT_FITTED, "%s: nothing has been fitted", e->ops->name);
     if ((st = view_check(y, "y")) != NE_OK || (st = view_check_shape(y, "y", f->n, f->c)) != NE_OK) return st;
-    const float   *z      = state_z(f->state);
-    const int64_t *order  = state_order(f->state);
-    const size_t   stride = view_stride(y);
+    const float   *z     = state_z(f->state);
+    const int64_t *order = state_order(f->state);
     for (size_t r = 0; r < f->n; r++)
-        for (size_t k = 0; k < f->c; k++) {
-            const size_t at = (size_t)order[r] * stride + k;
-            if (y->dtype == NE_F32) ((float *)y->data)[at] = z[r * f->c + k];
-            else ((double *)y->data)[at] = (double)z[r * f->c + k];
-        }
+        for (size_t k = 0; k < f->c; k++) view_set(y, (size_t)order[r], k, (double)z[r * f->c + k]);
     return NE_OK;
 }
 

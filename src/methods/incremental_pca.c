@@ -15,6 +15,7 @@
 #include "base/view.h"
 #include "cpu/pca.h"
 #include "methods/methods.h"
+#include "methods/pca.h"
 
 #include <math.h>
 #include <omp.h>
@@ -334,19 +335,8 @@ static ne_status incremental_inverse(const void *params, const ne_context *conte
                                      const ne_dense *y, const ne_dense *x)
 {
     const incremental_state *s = state;
-    ne_status                st;
     (void)params;
-    if ((st = view_check_shape(y, "y", y->rows, s->c)) != NE_OK ||
-        (st = view_check_shape(x, "x", y->rows, s->d)) != NE_OK)
-        return st;
-#pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t i = 0; i < y->rows; i++)
-        for (size_t j = 0; j < s->d; j++) {
-            double at = s->mean[j];
-            for (size_t k = 0; k < s->c; k++) at += view_get(y, i, k) * s->components[k * s->d + j];
-            view_set(x, i, j, at);
-        }
-    return NE_OK;
+    return pca_map_back(context, s->mean, s->components, s->c, s->d, y, x);
 }
 
 /* Blocks as scikit-learn cuts them: one that would leave fewer than c rows behind is left to the last, which is longer. */

@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "base/view.h"
 #include "methods/methods.h"
+#include "methods/pca.h"
 
 #include <string.h>
 
@@ -46,13 +47,6 @@ static void pca_clear(ne_context *context, void *state)
     *s = (pca_state){0};
 }
 
-static void write_at(const ne_dense *to, size_t i, size_t j, double value)
-{
-    const size_t at = i * view_stride(to) + j;
-    if (to->dtype == NE_F32) ((float *)to->data)[at] = (float)value;
-    else ((double *)to->data)[at] = value;
-}
-
 static ne_status pca_transform(const void *params, const ne_context *context, const void *state, const ne_dense *x,
                                const ne_dense *y)
 {
@@ -67,7 +61,23 @@ static ne_status pca_transform(const void *params, const ne_context *context, co
         for (size_t k = 0; k < s->c; k++) {
             double at = 0;
             for (size_t j = 0; j < s->d; j++) at += (view_get(x, i, j) - s->mean[j]) * s->components[k * s->d + j];
-            write_at(y, i, k, at);
+            view_set(y, i, k, at);
+        }
+    return NE_OK;
+}
+
+ne_status pca_map_back(const ne_context *context, const double *mean, const double *components, size_t c, size_t d,
+                       const ne_dense *y, const ne_dense *x)
+{
+    ne_status st;
+    if ((st = view_check_shape(y, "y", y->rows, c)) != NE_OK || (st = view_check_shape(x, "x", y->rows, d)) != NE_OK)
+        return st;
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t i = 0; i < y->rows; i++)
+        for (size_t j = 0; j < d; j++) {
+            double at = mean[j];
+            for (size_t k = 0; k < c; k++) at += view_get(y, i, k) * components[k * d + j];
+            view_set(x, i, j, at);
         }
     return NE_OK;
 }
@@ -76,19 +86,8 @@ static ne_status pca_inverse(const void *params, const ne_context *context, cons
                              const ne_dense *x)
 {
     const pca_state *s = state;
-    ne_status        st;
     (void)params;
-    if ((st = view_check_shape(y, "y", y->rows, s->c)) != NE_OK ||
-        (st = view_check_shape(x, "x", y->rows, s->d)) != NE_OK)
-        return st;
-#pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t i = 0; i < y->rows; i++)
-        for (size_t j = 0; j < s->d; j++) {
-            double at = s->mean[j];
-            for (size_t k = 0; k < s->c; k++) at += view_get(y, i, k) * s->components[k * s->d + j];
-            write_at(x, i, j, at);
-        }
-    return NE_OK;
+    return pca_map_back(context, s->mean, s->components, s->c, s->d, y, x);
 }
 
 static ne_status pca_fit(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_dense *y)
