@@ -26,6 +26,8 @@ enum {
     OPTION_TEXT = 32
 };
 
+static const double MEBIBYTE = 1048576.0;
+
 /* One method of those that were asked for. */
 typedef struct run {
     ne_embedding *embedding;
@@ -43,7 +45,8 @@ typedef struct program {
     table       table;
     labels      labels;       /* of --labels; those of --label-column are the table's */
     float      *reduced;      /* the table's rows after --pca */
-    ne_dense    data, fitted; /* the table; what the embeddings are fitted to */
+    ne_dense    data, fitted; /* the table; what the embeddings are fitted to: without numbers where it is sparse */
+    ne_csr      sparse;       /* the table, where its rows are sparse */
     progress    progress;
     char       *scores; /* their text, so far */
     size_t      scores_size;
@@ -87,6 +90,31 @@ static ne_status new_rows(size_t rows, size_t cols, float **values, ne_dense *vi
     return NE_OK;
 }
 
+static int is_sparse(const program *of, const ne_dense *x)
+{
+    return x->data == NULL && of->sparse.start != NULL;
+}
+
+/* What the library says of the data, with the name of the file that it lies in, and what helps where it is sparse. */
+static ne_status explain(const program *of, const ne_dense *x, ne_status st)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", ne_last_error());
+    if (st == NE_INVALID_ARGUMENT && x->place == NE_MAPPED)
+        return ne_fail(st, "%s: %s", bytes_name(of->arguments.input), text);
+    if (st == NE_UNSUPPORTED && is_sparse(of, x))
+        return ne_fail(st, "%s; --dense fills in the zeros (%.1f MiB), --pca N makes few columns of them", text,
+                       table_dense_size(&of->table) / MEBIBYTE);
+    return st;
+}
+
+static ne_status fit_rows(const program *of, ne_embedding *embedding, const ne_dense *x, const ne_dense *y)
+{
+    const ne_status st =
+        is_sparse(of, x) ? ne_embedding_fit_sparse(embedding, &of->sparse, y) : ne_embedding_fit(embedding, x, y);
+    return st == NE_OK ? st : explain(of, x, st);
+}
+
 /* The first principal components of x, by the library's own embedding of that name. */
 static ne_status reduce(program *of, const ne_dense *x, size_t components, float **values, ne_dense *view)
 {
@@ -94,7 +122,7 @@ static ne_status reduce(program *of, const ne_dense *x, size_t components, float
     ne_status     st  = ne_embedding_create(of->context, "pca", &pca);
     if (st == NE_OK) st = ne_embedding_set_int(pca, "n_components", (int64_t)components);
     if (st == NE_OK) st = new_rows(x->rows, components, values, view);
-    if (st == NE_OK) st = ne_embedding_fit(pca, x, view);
+    if (st == NE_OK) st = fit_rows(of, pca, x, view);
     ne_embedding_free(pca);
     return st;
 }
@@ -102,18 +130,22 @@ static ne_status reduce(program *of, const ne_dense *x, size_t components, float
 static ne_status read_input(program *of)
 {
     const arguments    *given   = &of->arguments;
-    const table_request request = {
-        .rows = (size_t)given->rows, .label_column = given->label_column, .id_column = given->id_column};
-    ne_status st = table_read(given->input, &request, &of->table);
+    const table_request request = {.rows         = (size_t)given->rows,
+                                   .label_column = given->label_column,
+                                   .id_column    = given->id_column,
+                                   .stream       = given->stream ? of->context : NULL,
+                                   .dense        = given->dense};
+    ne_status           st      = table_read(given->input, &request, &of->table);
     if (st == NE_OK && given->labels)
         st = labels_read(given->labels, given->input, of->table.rows, given->rows > 0, &of->labels);
     if (st == NE_OK && given->standardize) {
         size_t constant = 0;
-        st              = table_standardize(bytes_name(given->input), &of->table, &constant);
+        st              = table_standardize(bytes_name(given->input), of->context, &of->table, &constant);
         if (st == NE_OK && constant)
             note(of, "--standardize: %zu column%s of one value, now 0", constant, constant == 1 ? "" : "s");
     }
     of->data = of->fitted = table_view(&of->table);
+    if (table_is_sparse(&of->table)) of->sparse = sparse_view(&of->table.sparse);
     return st;
 }
 
@@ -154,7 +186,7 @@ static ne_status fit(program *of, run *to, const char *title)
 
     progress_begin(&of->progress, title, !of->arguments.quiet);
     st = ne_embedding_set_progress(to->embedding, progress_report, &of->progress);
-    if (st == NE_OK) st = ne_embedding_fit(to->embedding, &of->fitted, &to->output);
+    if (st == NE_OK) st = fit_rows(of, to->embedding, &of->fitted, &to->output);
     progress_end(&of->progress);
     to->in_disk = is_in_disk(to);
     if (st == NE_CANCELLED)
@@ -171,9 +203,11 @@ static ne_status score(program *of, const run *from, const char *method)
                                                .names     = of->arguments.score,
                                                .prefix    = prefix,
                                                .embedding = from->embedding,
-                                               .x         = &of->data,
+                                               .x         = is_sparse(of, &of->data) ? NULL : &of->data,
+                                               .sparse    = is_sparse(of, &of->data) ? &of->sparse : NULL,
                                                .y         = &from->output,
-                                               .classes   = program_labels(of)};
+                                               .classes   = program_labels(of),
+                                               .sample    = (size_t)of->arguments.sample};
     char                *text = NULL, *longer = NULL;
     size_t               size = 0;
     FILE                *file = open_memstream(&text, &size);
@@ -344,7 +378,7 @@ static ne_status embed(program *of)
     const run       *first = &of->runs[0];
     ne_status        st    = probe_files(of);
     if (st == NE_OK) st = read_input(of);
-    if (st == NE_OK && given->score) st = scores_check_labels(given->score, program_labels(of));
+    if (st == NE_OK && given->score) st = scores_check_data(given->score, program_labels(of), is_sparse(of, &of->data));
     if (st == NE_OK) st = reduce_input(of);
     if (st == NE_OK) st = fit_all(of);
     if (st == NE_OK) st = write_files(of);

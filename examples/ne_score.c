@@ -21,7 +21,7 @@ enum {
 typedef struct program {
     const char *data, *embedding, *labels_file, *label_column, *id_column, *names, *perplexity;
     int64_t     k, rows, sample, threads;
-    int         help, version;
+    int         stream, dense, help, version;
 
     ne_context *context;
     table       x, y;
@@ -39,6 +39,9 @@ static const flag FLAGS[] = {
     {"perplexity", "X", "of the affinity that kl compares with; 30", FLAG_TEXT, AT(perplexity), NULL},
     {"sample", "N", "take trustworthiness and silhouette on N rows; 5000 and 20000", FLAG_COUNT, AT(sample), NULL},
     {"rows", "N", "take the first N rows of both files only", FLAG_COUNT, AT(rows), NULL},
+    {"stream", NULL, "DATA may exceed memory: a .npy of floats is mapped, all else kept in a temporary file",
+     FLAG_SWITCH, AT(stream), NULL},
+    {"dense", NULL, "fill in the zeros of sparse DATA", FLAG_SWITCH, AT(dense), NULL},
     {"threads", "N", "use N threads", FLAG_COUNT, AT(threads), NULL},
     {"version", NULL, "print the version", FLAG_SWITCH, AT(version), NULL},
     {"help", NULL, "print this", FLAG_SWITCH, AT(help), NULL},
@@ -53,6 +56,7 @@ static void print_help(void)
     printf("usage: ne_score DATA EMBEDDING [--OPTION VALUE ...]\n\n");
     printf("Says how well EMBEDDING, a row for each row of DATA, keeps neighbors and labels.\n\n");
     printf("  %-*s.npy, IDX, .csv or .tsv, gzipped or not; - is standard input\n", HELP_COLUMN, "DATA, EMBEDDING");
+    printf("  %-*s.npz: its first array, FILE.npz:NAME another, or scipy's sparse rows; .mtx\n", HELP_COLUMN, "");
     printf("  %-*sA .csv of ne_embed may have its columns id and label; the labels are used.\n\n", HELP_COLUMN, "");
     flags_help(&(flag_table){FLAGS, FLAG_TOTAL, NULL}, HELP_COLUMN, stdout);
     printf("\nScores:\n");
@@ -100,9 +104,13 @@ static ne_status check(const program *of)
 
 static ne_status read_files(program *of)
 {
-    const table_request data = {.rows = (size_t)of->rows, .label_column = of->label_column, .id_column = of->id_column};
+    const table_request data      = {.rows         = (size_t)of->rows,
+                                     .label_column = of->label_column,
+                                     .id_column    = of->id_column,
+                                     .stream       = of->stream ? of->context : NULL,
+                                     .dense        = of->dense};
     const table_request embedding = {
-        .rows = (size_t)of->rows, .label_column = "label", .id_column = "id", .optional = 1};
+        .rows = (size_t)of->rows, .label_column = "label", .id_column = "id", .optional = 1, .dense = 1};
     ne_status st = table_read(of->data, &data, &of->x);
     if (st == NE_OK) st = table_read(of->embedding, &embedding, &of->y);
     if (st == NE_OK && of->x.rows != of->y.rows)
@@ -115,20 +123,21 @@ static ne_status read_files(program *of)
 
 static ne_status score(program *of)
 {
-    const ne_dense x = table_view(&of->x), y = table_view(&of->y);
-    const labels  *classes = of->labels.count ? &of->labels : of->x.labels.count ? &of->x.labels : &of->y.labels;
-    ne_status      st      = ne_context_create(&of->context);
-    if (st == NE_OK && of->threads) st = ne_context_set_int(of->context, "threads", of->threads);
-    const scores_request request = {.context    = of->context,
-                                    .names      = of->names ? of->names : "",
-                                    .prefix     = "",
-                                    .perplexity = of->perplexity ? strtod(of->perplexity, NULL) : 0,
-                                    .x          = &x,
-                                    .y          = &y,
-                                    .classes    = classes,
-                                    .k          = (size_t)of->k,
-                                    .sample     = (size_t)of->sample};
-    if (st == NE_OK) st = scores_check_labels(request.names, classes);
+    const ne_dense       x = table_view(&of->x), y = table_view(&of->y);
+    const labels        *classes = of->labels.count ? &of->labels : of->x.labels.count ? &of->x.labels : &of->y.labels;
+    const ne_csr         rows    = sparse_view(&of->x.sparse);
+    const int            is_sparse = table_is_sparse(&of->x);
+    const scores_request request   = {.context    = of->context,
+                                      .names      = of->names ? of->names : "",
+                                      .prefix     = "",
+                                      .perplexity = of->perplexity ? strtod(of->perplexity, NULL) : 0,
+                                      .x          = is_sparse ? NULL : &x,
+                                      .sparse     = is_sparse ? &rows : NULL,
+                                      .y          = &y,
+                                      .classes    = classes,
+                                      .k          = (size_t)of->k,
+                                      .sample     = (size_t)of->sample};
+    ne_status            st        = scores_check_data(request.names, classes, is_sparse);
     if (st == NE_OK) st = scores_print(&request, stdout);
     if (st == NE_OK && (fflush(stdout) != 0 || ferror(stdout))) st = ne_fail(NE_IO, "stdout: %s", strerror(errno));
     return st;
@@ -149,7 +158,9 @@ int main(int argc, char **argv)
     }
     if (st == NE_OK) st = check(&of);
     if (st == NE_OK) {
-        st = read_files(&of);
+        st = ne_context_create(&of.context);
+        if (st == NE_OK && of.threads) st = ne_context_set_int(of.context, "threads", of.threads);
+        if (st == NE_OK) st = read_files(&of);
         if (st == NE_OK) st = score(&of);
         status = st == NE_OK                                      ? EXIT_SUCCESS
                  : st == NE_OUT_OF_RANGE || st == NE_UNKNOWN_NAME ? EXIT_USAGE

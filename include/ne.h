@@ -73,7 +73,8 @@ typedef enum ne_dtype {
 
 typedef enum ne_place {
     NE_HOST   = 0,
-    NE_DEVICE = 1
+    NE_DEVICE = 1,
+    NE_MAPPED = 2 /* host memory over a file, of an x only: read in passes, so it may be more than there is memory */
 } ne_place;
 
 /** A dense matrix: element (i, j) is data[i * stride + j], stride in elements and at least cols (0 means cols). */
@@ -82,7 +83,7 @@ typedef struct ne_dense {
     void   *data;        /* written to only where a function says that the view is an output */
     size_t  rows, cols, stride;
     int32_t dtype; /* ne_dtype: NE_F32 or NE_F64; NE_I64 and NE_I32 where a function says so */
-    int32_t place; /* ne_place; the CPU backend takes NE_HOST only */
+    int32_t place; /* ne_place; the CPU backend takes NE_HOST, and NE_MAPPED for what it reads */
 } ne_dense;
 
 /** A sparse matrix by rows: row i holds entries start[i] .. start[i + 1] - 1 of col and val. */
@@ -116,7 +117,8 @@ typedef enum ne_log_level {
 /** One line of text without a line end. Called from the thread that called the library. */
 typedef void (*ne_log_fn)(void *user, int level, const char *text);
 
-/** Options: "threads" (0: as many as OpenMP would use), "device" (auto, cpu). */
+/** Options: "threads" (0: as many as OpenMP would use), "device" (auto, cpu), "stream_buffer" (how many bytes of an
+ *  NE_MAPPED x are held at once; the more, the fewer passes over the file). */
 NE_API ne_status ne_context_create(ne_context **context);
 NE_API ne_status ne_context_create_with(const ne_allocator *allocator, ne_context **context);
 NE_API void      ne_context_free(ne_context *context);
@@ -142,6 +144,31 @@ NE_API ne_status ne_context_set_log(ne_context *context, ne_log_fn log, void *us
  *                                         "default", "reference", "range", "unit", "help", "value" or "owner"
  * errors: NE_UNKNOWN_NAME (with the nearest name), NE_OUT_OF_RANGE (with the range), NE_INVALID_ARGUMENT (NaN, or text
  * that is no value of the type). A bound that depends on the data, "n - 1", is checked when the data comes. */
+
+/* Data that memory does not hold: any x may be a view of a mapped file, with place NE_MAPPED. The result is that of the
+ * same rows in memory, bit for bit, unless they exceed stream_buffer and an approximate k-NN search misses its recall,
+ * told by "recall_measured": an exact one does not follow. So large an x is searched approximately by knn=auto, takes
+ * stream_buffer and up to 512 MiB more than ne_estimate_memory() says, and knn=exact, metric=angular and knn=faiss are
+ * not for it. madvise() may be called on the pages. Rows that come from anywhere else go through a store. */
+
+/** Rows of f32, kept in a file without a name that goes with the store. */
+typedef struct ne_store ne_store;
+/** Up to block->rows rows into block (f32, a writable view) and their number into *count: 0 where there are no more.
+ *  row0 is how many were read before. Any status but NE_OK ends the reading, and ne_store_read() returns it. */
+typedef ne_status (*ne_reader_fn)(void *user, size_t row0, const ne_dense *block, size_t *count);
+
+/** A store of rows of d columns in folder; NULL: that of the environment's TMPDIR, else /var/tmp.
+ *  errors   NE_IO with the system's text. */
+NE_API ne_status ne_store_create(ne_context *context, size_t d, const char *folder, ne_store **store);
+NE_API void      ne_store_free(ne_store *store);
+/** More rows, f32 or f64, all finite as floats. errors: NE_INVALID_ARGUMENT: other columns, or a bad number, whose row
+ *  is counted from the store's first; NE_IO: the disk is full. The store then holds what it held before. */
+NE_API ne_status ne_store_append(ne_store *store, const ne_dense *rows);
+/** The same, of all rows that a reader has: it is read once, in order, in pieces of a few megabytes. */
+NE_API ne_status ne_store_read(ne_store *store, ne_reader_fn read, void *user);
+/** The rows so far, NE_MAPPED, until the next append or read, or the end of the store. errors: NE_INVALID_ARGUMENT:
+ *  there are none. */
+NE_API ne_status ne_store_view(ne_store *store, ne_dense *view);
 
 /* --- 5. Graphs and affinities ----------------------------------------------------------------------------------- */
 
@@ -170,6 +197,11 @@ NE_API ne_status ne_graph_option_info(const ne_graph *graph, size_t index, const
 /** Find the n_neighbors nearest rows of every row of x (f32 or f64, all finite), itself left out by index. Distances
  *  are those of the metric, computed by direct difference; ties go to the smaller index. */
 NE_API ne_status ne_graph_build(ne_graph *graph, const ne_dense *x);
+/** The same of sparse rows (n x d, f32 or f64), never made dense, and always exactly. Columns of a row in any order, each
+ *  once; a row without entries is a row of zeros. Metrics sqeuclidean, euclidean, cosine, angular, correlation, manhattan,
+ *  hamming and jaccard. errors: NE_INVALID_ARGUMENT: the text names the first bad row and column. NE_UNSUPPORTED: another
+ *  metric; knn = approximate or faiss. */
+NE_API ne_status ne_graph_build_sparse(ne_graph *graph, const ne_csr *x);
 /** A graph from neighbors that the caller knows: n x k indices (NE_I32 or NE_I64) and distances, not negative. Each
  *  row is sorted; an index equal to its row, outside [0, n) or twice in a row is an error. */
 NE_API ne_status ne_graph_from_neighbors(ne_context *context, const ne_dense *indices, const ne_dense *distances,
@@ -280,6 +312,10 @@ NE_API ne_status ne_estimate_memory(const ne_embedding *embedding, size_t n, siz
  *  threads  uses the threads of the context; y has the same bits for every number of them. */
 NE_API ne_status ne_embedding_fit(ne_embedding *embedding, const ne_dense *x, const ne_dense *y);
 NE_API ne_status ne_embedding_fit_f32(ne_embedding *embedding, const float *x, size_t n, size_t d, float *y);
+/** The same of sparse rows, as ne_graph_build_sparse() takes them; "seconds_knn" and init = pca are those of sparse rows.
+ *  errors   NE_UNSUPPORTED: a method, affinity or option that needs x itself: dense affinities, pairs drawn by distance
+ *           (pacmap, localmap, trimap), keep_data; of the types without a loop all but pca. */
+NE_API ne_status ne_embedding_fit_sparse(ne_embedding *embedding, const ne_csr *x, const ne_dense *y);
 /** The same from a graph in place of data: distances, or an affinity (made symmetric as (P + P^T) / 2 and scaled to sum
  *  to 1). x may be NULL; only init = pca needs it, and becomes random without it, with a warning. */
 NE_API ne_status ne_embedding_fit_graph(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x,
@@ -311,6 +347,8 @@ NE_API ne_status ne_gradient_check(ne_embedding *embedding, const ne_dense *y, n
 /** Coordinates of new rows, and rows of new coordinates, by a fitted embedding.
  *  errors   NE_NOT_FITTED; NE_UNSUPPORTED: this type has no such map. */
 NE_API ne_status ne_embedding_transform(const ne_embedding *embedding, const ne_dense *x, const ne_dense *y);
+/** The same of sparse rows, by a fitted pca. */
+NE_API ne_status ne_embedding_transform_sparse(const ne_embedding *embedding, const ne_csr *x, const ne_dense *y);
 NE_API ne_status ne_embedding_inverse_transform(const ne_embedding *embedding, const ne_dense *y, const ne_dense *x);
 
 /** Rows that arrive in blocks: the fit so far, by ne_embedding_fit() or by this, takes in those of x (m x d). The rows
@@ -439,6 +477,7 @@ typedef struct ne_problem {
     const int32_t  *circle;     /* n: the place of a row on a random circle fixed for the fit; NULL without sampling */
     const int32_t  *circle_row; /* n: the row at a place */
     const struct ne_metric_ops *metric; /* of the neighbor search, or of the graph given in its place; NULL without */
+    const ne_csr *sparse; /* the caller's rows where they are sparse, in place of x: columns ascend, no value is 0 */
 } ne_problem;
 
 /** 128 random bits for hooks, the same for the same arguments: keyed by the fit's seed; row is a caller's index. */
@@ -616,6 +655,10 @@ typedef struct ne_method_ops {
     /* Of a map without a loop: takes more rows into state, which is zeroed before the first ones. On an error state has to
      * be what it was. */
     ne_status (*partial_fit)(const void *params, ne_context *context, void *state, const ne_dense *x);
+    /* fit() and transform() of sparse rows: columns ascend within a row, and no value is 0. */
+    ne_status (*fit_sparse)(const void *params, ne_context *context, void *state, const ne_csr *x, const ne_dense *y);
+    ne_status (*transform_sparse)(const void *params, const ne_context *context, const void *state, const ne_csr *x,
+                                  const ne_dense *y);
 } ne_method_ops;
 
 /** Add a method, which ne_embedding_create() then finds by ops->name. Safe from any thread. errors:

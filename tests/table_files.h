@@ -65,6 +65,30 @@ static inline double value(size_t i, size_t j)
     return got.dtype == NE_F64 ? ((double *)got.values)[place] : (double)((float *)got.values)[place];
 }
 
+static inline ne_status take_with(const char *path, table_request request)
+{
+    table_clear(&got);
+    return table_read(path, &request, &got);
+}
+
+/* The table is sparse, with these numbers; entries: how many it has, zeros that are written among them. */
+static inline void check_sparse(size_t rows, size_t cols, size_t entries, const double *want)
+{
+    double wide[64];
+    float  narrow[64];
+    ck_assert_uint_eq(got.rows, rows);
+    ck_assert_uint_eq(got.cols, cols);
+    ck_assert_uint_eq(got.sparse.rows, rows);
+    ck_assert_ptr_null(got.values);
+    ck_assert_uint_eq((size_t)got.sparse.start[rows], entries);
+    sparse_fill(&got.sparse, 0, rows, got.sparse.dtype == NE_F64 ? (void *)wide : (void *)narrow);
+    for (size_t k = 0; k < rows * cols; k++)
+        ck_assert_double_eq(got.sparse.dtype == NE_F64 ? wide[k] : (double)narrow[k], want[k]);
+    for (size_t i = 0; i < rows; i++)
+        for (int64_t k = got.sparse.start[i] + 1; k < got.sparse.start[i + 1]; k++)
+            ck_assert_int_lt(got.sparse.col[k - 1], got.sparse.col[k]);
+}
+
 static inline void check_table(size_t rows, size_t cols, const double *want)
 {
     ck_assert_uint_eq(got.rows, rows);

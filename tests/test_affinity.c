@@ -151,6 +151,36 @@ START_TEST(the_search_finds_the_root_of_the_entropy)
 }
 END_TEST
 
+/* A row of Fashion-MNIST and its 90 neighbors, squared distances over 1000: steps of Newton's method alone swing for ever
+ * between the ends of the bracket there. */
+static const float swinging[90] = {
+    2207.4f, 2245.4f, 2338.1f, 2361.4f, 2410.3f, 2461.1f, 2553.0f, 2710.0f, 2786.1f, 2852.2f, 2861.5f, 2882.5f, 2914.0f,
+    2930.4f, 2955.8f, 3058.2f, 3084.7f, 3089.8f, 3119.9f, 3125.6f, 3137.9f, 3150.1f, 3153.0f, 3155.7f, 3159.8f, 3172.6f,
+    3239.3f, 3242.4f, 3259.6f, 3262.6f, 3293.2f, 3319.0f, 3335.1f, 3335.2f, 3365.3f, 3373.8f, 3383.5f, 3385.2f, 3392.0f,
+    3403.4f, 3407.4f, 3412.6f, 3415.2f, 3415.9f, 3421.0f, 3447.2f, 3459.3f, 3481.2f, 3494.5f, 3525.0f, 3528.5f, 3548.8f,
+    3552.2f, 3587.0f, 3604.6f, 3623.9f, 3642.4f, 3661.4f, 3662.8f, 3683.5f, 3722.2f, 3726.2f, 3728.4f, 3733.0f, 3742.5f,
+    3753.9f, 3761.4f, 3820.4f, 3833.3f, 3835.7f, 3839.2f, 3842.1f, 3842.4f, 3854.9f, 3857.8f, 3861.4f, 3862.5f, 3875.1f,
+    3882.5f, 3883.3f, 3893.8f, 3908.0f, 3938.3f, 3942.8f, 3954.3f, 3954.4f, 3956.7f, 3958.7f, 3959.6f, 3966.2f,
+};
+
+START_TEST(the_search_ends_where_newton_steps_would_swing)
+{
+    struct {
+        double  perplexity;
+        int64_t max_iter, sparsity, reference;
+    } params = {30, 100, 1, 0};
+    float  values[90];
+    double eps = 0, s = 0, m = 0;
+    ck_assert_int_eq(affinity_entropic.weights(&params, 5000, 90, swinging, values, &eps), NE_OK);
+    for (int j = 0; j < 90; j++) {
+        const double delta = (double)swinging[j] - (double)swinging[0];
+        s += exp(-delta / eps);
+        m += delta * exp(-delta / eps);
+    }
+    ck_assert_double_eq_tol(log(s) + m / s / eps, log(30), 1e-9);
+}
+END_TEST
+
 START_TEST(corner_cases_have_their_limits)
 {
     struct {
@@ -248,6 +278,7 @@ Suite *affinity_suite(void)
     tcase_add_test(t, sparse_rows_are_those_of_torchdr_with_its_neighbor_count);
     tcase_add_test(t, every_row_has_its_perplexity_and_the_whole_sums_to_one);
     tcase_add_test(t, the_search_finds_the_root_of_the_entropy);
+    tcase_add_test(t, the_search_ends_where_newton_steps_would_swing);
     tcase_add_test(t, corner_cases_have_their_limits);
     tcase_add_test(t, a_constant_added_to_a_row_changes_nothing);
     tcase_add_test(t, kernels_are_their_formulas_and_the_slope_is_the_derivative);

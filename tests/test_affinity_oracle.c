@@ -1,4 +1,5 @@
-/* tests/test_affinity_oracle.c: four rows of each affinity, under two metrics, against TorchDR's own values. */
+/* tests/test_affinity_oracle.c: four rows of each affinity, under two metrics, over all pairs and over neighbors, against
+ * TorchDR's own values; and the defaults of its parameters. */
 #include "oracle/affinities_torchdr.h"
 
 #include <ne.h>
@@ -6,6 +7,7 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static float       x[ORACLE_N * ORACLE_D], p[ORACLE_N * ORACLE_N];
@@ -24,6 +26,21 @@ static void close_context(void)
 
 static const ne_dense data = {sizeof data, x, ORACLE_N, ORACLE_D, ORACLE_D, NE_F32, NE_HOST};
 
+/* The rows of a graph into p, 0 where it has no entry. */
+static ne_status compute_sparse(ne_affinity *affinity)
+{
+    ne_graph *graph = NULL;
+    ne_csr    found;
+    ne_status st = ne_affinity_compute(affinity, &data, &graph);
+    memset(p, 0, sizeof p);
+    if (st == NE_OK) st = ne_graph_csr(graph, &found);
+    for (size_t i = 0; st == NE_OK && i < ORACLE_N; i++)
+        for (int64_t e = found.start[i]; e < found.start[i + 1]; e++)
+            p[i * ORACLE_N + (size_t)found.col[e]] = ((const float *)found.val)[e];
+    ne_graph_free(graph);
+    return st;
+}
+
 START_TEST(rows_are_those_of_torchdr)
 {
     const ne_dense y = {sizeof y, p, ORACLE_N, ORACLE_N, ORACLE_N, NE_F32, NE_HOST};
@@ -38,7 +55,9 @@ START_TEST(rows_are_those_of_torchdr)
         *value++    = 0;
         ck_assert_msg(ne_affinity_set(affinity, word, value) == NE_OK, "%s", ne_last_error());
     }
-    ck_assert_msg(ne_affinity_compute_dense(affinity, &data, &y) == NE_OK, "%s", ne_last_error());
+    const int sparse = strstr(oracle_cases[_i].options, "sparsity=true") != NULL;
+    ck_assert_msg((sparse ? compute_sparse(affinity) : ne_affinity_compute_dense(affinity, &data, &y)) == NE_OK, "%s",
+                  ne_last_error());
     for (size_t e = 0; e < ORACLE_ROWS * ORACLE_N; e++) largest = fmax(largest, fabs(oracle_cases[_i].rows[e]));
     for (size_t r = 0; r < ORACLE_ROWS; r++)
         for (size_t j = 0; j < ORACLE_N; j++) {
@@ -75,6 +94,26 @@ START_TEST(near_pairs_are_those_of_torchdr)
 }
 END_TEST
 
+/* Under reference=torchdr, which ne_affinity_option_info() tells of. */
+START_TEST(defaults_are_those_of_torchdr)
+{
+    const char *const *row = oracle_defaults[_i];
+    char               name[NE_NAME_SIZE], text[NE_NAME_SIZE] = "";
+    ne_affinity       *affinity;
+    ck_assert_int_eq(ne_affinity_create(ctx, row[0], &affinity), NE_OK);
+    for (size_t i = 0; i < ne_affinity_option_count(affinity); i++) {
+        ck_assert_int_eq(ne_affinity_option_info(affinity, i, "name", name, sizeof name), NE_OK);
+        if (strcmp(name, row[1]) == 0)
+            ck_assert_int_eq(ne_affinity_option_info(affinity, i, "reference", text, sizeof text), NE_OK);
+    }
+    char        *end   = NULL;
+    const double value = strtod(row[2], &end);
+    const int    same  = *end == '\0' ? strtod(text, NULL) == value : strcmp(text, row[2]) == 0;
+    ck_assert_msg(same && *text, "%s: the default of %s is '%s', TorchDR's %s", row[0], row[1], text, row[2]);
+    ne_affinity_free(affinity);
+}
+END_TEST
+
 Suite *affinity_oracle_suite(void);
 
 Suite *affinity_oracle_suite(void)
@@ -84,6 +123,7 @@ Suite *affinity_oracle_suite(void)
     tcase_add_checked_fixture(t, open_context, close_context);
     tcase_add_loop_test(t, rows_are_those_of_torchdr, 0, sizeof oracle_cases / sizeof *oracle_cases);
     tcase_add_test(t, near_pairs_are_those_of_torchdr);
+    tcase_add_loop_test(t, defaults_are_those_of_torchdr, 0, sizeof oracle_defaults / sizeof *oracle_defaults);
     suite_add_tcase(s, t);
     return s;
 }

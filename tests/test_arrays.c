@@ -110,19 +110,24 @@ START_TEST(npy_of_more_dimensions_is_laid_out_by_rows_and_may_be_gzipped)
 }
 END_TEST
 
-START_TEST(npy_version_2_has_a_longer_header)
+START_TEST(npy_versions_2_and_3_have_a_longer_header)
 {
     const char          header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1)}";
     const double        want[]   = {2.5};
     unsigned char       file[256];
     const unsigned char length = sizeof header - 1;
     memcpy(file, NPY, sizeof NPY);
-    file[6] = 2;
     memcpy(file + 8, (unsigned char[4]){length}, 4);
     memcpy(file + 12, header, length);
     memcpy(file + 12 + length, (float[]){2.5f}, 4);
-    ck_assert_int_eq(take(put("x.npy", file, 12u + length + 4u)), NE_OK);
-    check_table(1, 1, want);
+    for (unsigned char version = 2; version <= 3; version++) {
+        file[6] = version;
+        ck_assert_int_eq(take(put("x.npy", file, 12u + length + 4u)), NE_OK);
+        check_table(1, 1, want);
+    }
+    memset(file + 8, 0xFF, 4); /* a header of 4 GB */
+    check_error(take(put("x.npy", file, 12u + length + 4u)), NE_IO,
+                "%/x.npy: truncated: it ends within the .npy header");
 }
 END_TEST
 
@@ -255,7 +260,8 @@ START_TEST(idx_that_is_broken_is_refused)
     check_error(take(put("x.idx", file, sizeof file)), NE_IO,
                 "%/x.idx: truncated: its header says 66051 x 1 x 2 numbers of 1 bytes, 132102 in all, and 6 follow");
     file[2] = 7;
-    check_error(take(put("x.idx", file, sizeof file)), NE_UNSUPPORTED, "%/x.idx: neither .npy, IDX, .csv nor .tsv");
+    check_error(take(put("x.idx", file, sizeof file)), NE_UNSUPPORTED,
+                "%/x.idx: neither .npy, .npz, IDX, .mtx, .csv nor .tsv");
 }
 END_TEST
 
@@ -358,7 +364,7 @@ Suite *arrays_suite(void)
     tcase_add_test(tests, npy_in_fortran_order_is_turned);
     tcase_add_test(tests, npy_integers_stay_exact);
     tcase_add_test(tests, npy_of_more_dimensions_is_laid_out_by_rows_and_may_be_gzipped);
-    tcase_add_test(tests, npy_version_2_has_a_longer_header);
+    tcase_add_test(tests, npy_versions_2_and_3_have_a_longer_header);
     tcase_add_test(tests, npy_that_ends_early_or_late_names_both_sizes);
     tcase_add_test(tests, npy_of_a_huge_shape_is_refused_before_memory_is_asked_for);
     tcase_add_test(tests, npy_that_is_no_matrix_of_numbers_is_refused);

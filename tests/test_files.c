@@ -13,7 +13,8 @@ START_TEST(what_is_no_file_is_refused)
     check_error(take(at("none.csv")), NE_IO, "%/none.csv: No such file or directory");
     check_error(take(folder), NE_IO, "%: is a directory");
     check_error(take(put("x.csv", "", 0)), NE_IO, "%/x.csv: is empty");
-    check_error(take(put_text("x.dat", "1,2\n")), NE_UNSUPPORTED, "%/x.dat: neither .npy, IDX, .csv nor .tsv");
+    check_error(take(put_text("x.dat", "1,2\n")), NE_UNSUPPORTED,
+                "%/x.dat: neither .npy, .npz, IDX, .mtx, .csv nor .tsv");
 }
 END_TEST
 
@@ -53,6 +54,7 @@ START_TEST(csv_is_read_with_and_without_a_header_and_with_any_line_end)
         "\n1,2\n\n\n3,4\n\n",
         " 1 , 2\n\"3\",\"4\"\n",
         "1e0,2.\n+3,0.4e1\n",
+        "\xEF\xBB\xBF\"a\nb\",\"c,\"\"d\"\"\"\r\n1,2\r\n3,4",
     };
     const double want[] = {1, 2, 3, 4};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -151,6 +153,12 @@ START_TEST(csv_that_is_broken_is_named_by_line_and_column)
         {"1,2\n\"3\"x,4\n", "%/x.csv: line 2, column 1: text after the closing quote"},
         {"\"a\nb\",c\n1,2\n3,x\n", "%/x.csv: line 4, column 2 'c': 'x' is not a number"},
         {"a,b\n", "%/x.csv: has a header line and no rows"},
+        {"a,b,\n1,2,\n", "%/x.csv: line 2, column 3 '': '' is not a number; for labels, name it with --label-column"},
+        {"a,b\n1,2\n3,1e400", "%/x.csv: line 3, column 2 'b': '1e400' is not a finite number"},
+        {"a,b\n1,2\n-Infinity,4", "%/x.csv: line 3, column 1 'a': '-Infinity' is not a finite number"},
+        {"a,b\n1,2\n3,\"4,5\"\n", "%/x.csv: line 3, column 2 'b': '4,5' is not a number"},
+        {"\xFF\xFE\x01\x80,\x90\n\x91,\x92\n", "%/x.csv: line 2, column 1 '\xFF\xFE\x01\x80': '\x91' is not a number; "
+                                               "for labels, name it with --label-column"},
         {"\n\r\n", "%/x.csv: holds no lines but empty ones"},
         {"1;2\n3;4\n",
          "%/x.csv: line 2, column 1 '1;2': '3;4' is not a number; for labels, name it with --label-column"},
@@ -248,7 +256,7 @@ START_TEST(standardized_columns_have_mean_0_and_deviation_1_and_constant_ones_ar
 {
     size_t constant = 0;
     ck_assert_int_eq(take(put_text("x.csv", "1,0.1,5\n2,0.1,5\n6,0.1,-7\n3,0.1,9\n")), NE_OK);
-    ck_assert_int_eq(table_standardize("x.csv", &got, &constant), NE_OK);
+    ck_assert_int_eq(table_standardize("x.csv", NULL, &got, &constant), NE_OK);
     ck_assert_uint_eq(constant, 1);
     for (size_t j = 0; j < 3; j++) {
         double mean = 0, square = 0;
@@ -259,7 +267,7 @@ START_TEST(standardized_columns_have_mean_0_and_deviation_1_and_constant_ones_ar
     }
     ck_assert_double_gt(value(2, 0), value(0, 0));
     ck_assert_int_eq(take(put_text("x.csv", "1e200,1\n-1e200,2\n")), NE_OK);
-    check_error(table_standardize("x.csv", &got, &constant), NE_IO,
+    check_error(table_standardize("x.csv", NULL, &got, &constant), NE_IO,
                 "x.csv: column 0 (from 0): too large to standardize, its variance overflows");
 }
 END_TEST

@@ -14,7 +14,7 @@ static double true_recall(const knn_result *exact, const knn_result *got, size_t
     return (double)found / (double)(n * k);
 }
 
-/* The sample's recall has a standard error of about 0.006 at .95 and 0.01 at .8, and the plan was fitted to it. */
+/* The sample's recall has a standard error of about 0.006 at .95 and 0.01 at .8. */
 static const double SAMPLE_ERROR = 0.03;
 
 static void check_recall(const data *of, const ne_metric_ops *metric, size_t k, double recall, int may_be_exact)

@@ -8,7 +8,7 @@ enum {
     K = 12
 };
 
-static const faiss_options flat = {FAISS_FLAT, 0, 16, 16, 40, 0};
+static const faiss_options flat = {FAISS_FLAT, 0, 16, 16, 40, 0, 16, 8};
 
 static ne_status find(const data *of, const ne_metric_ops *metric, const faiss_options *options, knn_result *result)
 {
@@ -60,13 +60,15 @@ START_TEST(the_flat_index_finds_what_exact_search_finds)
 }
 END_TEST
 
-START_TEST(ivf_and_hnsw_say_what_they_find_and_more_work_finds_more)
+START_TEST(every_index_says_what_it_finds_and_more_work_finds_more)
 {
     data                 of            = clusters(2000, 20, 20, 1, 0, 0);
     const ne_metric_ops *metric        = metric_builtin(METRIC_EUCLIDEAN);
-    faiss_options        options[2][2] = {{{FAISS_IVF, 30, 3, 16, 40, 0}, {FAISS_IVF, 30, 30, 16, 40, 0}},
-                                          {{FAISS_HNSW, 0, 16, 4, 10, 21}, {FAISS_HNSW, 0, 16, 32, 200, 300}}};
-    for (int kind = 0; kind < 2 && plugin_is_here(); kind++) {
+    faiss_options        options[3][2] = {
+               {{FAISS_IVF, 30, 3, 16, 40, 0, 16, 8}, {FAISS_IVF, 30, 30, 16, 40, 0, 16, 8}},
+               {{FAISS_HNSW, 0, 16, 4, 10, 21, 16, 8}, {FAISS_HNSW, 0, 16, 32, 200, 300, 16, 8}},
+               {{FAISS_IVFPQ, 30, 30, 16, 40, 0, 3, 4}, {FAISS_IVFPQ, 30, 30, 16, 40, 0, 20, 8}}}; /* 3: a column is added */
+    for (int kind = 0; kind < 3 && plugin_is_here(); kind++) {
         knn_result less, more;
         ck_assert_msg(find(&of, metric, &options[kind][0], &less) == NE_OK, "%s", ne_last_error());
         ck_assert_msg(find(&of, metric, &options[kind][1], &more) == NE_OK, "%s", ne_last_error());
@@ -82,7 +84,7 @@ END_TEST
 
 START_TEST(too_few_neighbors_are_an_error_that_names_the_option)
 {
-    const faiss_options narrow = {FAISS_IVF, 300, 1, 16, 40, 0};
+    const faiss_options narrow = {FAISS_IVF, 300, 1, 16, 40, 0, 16, 8};
     data                of     = clusters(900, 10, 10, 7, 1, 0);
     knn_result          got;
     if (plugin_is_here()) {
@@ -90,6 +92,20 @@ START_TEST(too_few_neighbors_are_an_error_that_names_the_option)
         ck_assert_ptr_nonnull(strstr(ne_last_error(), "raise faiss_nprobe"));
         ck_assert_ptr_null(got.index);
     }
+    data_free(&of);
+}
+END_TEST
+
+START_TEST(codes_that_the_data_do_not_allow_are_refused)
+{
+    const faiss_options many = {FAISS_IVFPQ, 0, 16, 16, 40, 0, 11, 8}, fine = {FAISS_IVFPQ, 0, 16, 16, 40, 0, 5, 10};
+    data                of = clusters(900, 10, 10, 7, 1, 0);
+    knn_result          got;
+    ck_assert_int_eq(find(&of, metric_builtin(METRIC_EUCLIDEAN), &many, &got), NE_OUT_OF_RANGE);
+    ck_assert_ptr_nonnull(strstr(ne_last_error(), "faiss_pq_m: 11"));
+    ck_assert_int_eq(find(&of, metric_builtin(METRIC_EUCLIDEAN), &fine, &got), NE_OUT_OF_RANGE);
+    ck_assert_ptr_nonnull(strstr(ne_last_error(), "faiss_pq_bits: 10 takes 1024 rows"));
+    ck_assert_ptr_null(got.index);
     data_free(&of);
 }
 END_TEST
@@ -104,7 +120,8 @@ Suite *knn_faiss_suite(void)
     tcase_set_timeout(faiss, 100);
     tcase_add_test(faiss, without_the_plugin_the_error_names_the_package);
     tcase_add_loop_test(faiss, the_flat_index_finds_what_exact_search_finds, 0, 2);
-    tcase_add_test(faiss, ivf_and_hnsw_say_what_they_find_and_more_work_finds_more);
+    tcase_add_test(faiss, every_index_says_what_it_finds_and_more_work_finds_more);
+    tcase_add_test(faiss, codes_that_the_data_do_not_allow_are_refused);
     tcase_add_test(faiss, too_few_neighbors_are_an_error_that_names_the_option);
     suite_add_tcase(suite, faiss);
     return suite;

@@ -84,6 +84,33 @@ static void end_step(int64_t step, const float *z)
     OK(emb->ops->on_step_end(emb->params.method, &emb->fit->problem, state_of(emb), step, z));
 }
 
+/* Far pairs of many rows lie on a circle until they are drawn anew. */
+START_TEST(far_pairs_leave_the_circle_when_they_are_drawn_anew)
+{
+    enum {
+        MANY = 4500
+    };
+    static float   many[MANY * 3], z[2][MANY * 2];
+    const ne_dense view = {sizeof view, many, MANY, 3, 3, NE_F32, NE_HOST};
+    data_clusters(many, MANY, 3, 30, 3, 9);
+    OK(ne_embedding_set_int(emb, "iter_per_phase", 1));
+    OK(ne_embedding_set_int(emb, "max_iter", 13));
+    for (int64_t threads = 1; threads <= 2; threads++) {
+        const ne_dense y = {sizeof y, z[threads - 1], MANY, 2, 2, NE_F32, NE_HOST};
+        OK(ne_context_set_int(ctx, "threads", threads));
+        OK(ne_embedding_start(emb, NULL, &view));
+        ck_assert_uint_eq(state_of(emb)->around.count, 20);
+        OK(ne_embedding_step(emb, 10));
+        ck_assert_uint_eq(state_of(emb)->around.count, 20);
+        OK(ne_embedding_step(emb, 3));
+        ck_assert_uint_eq(state_of(emb)->around.count, 0);
+        ck_assert_uint_eq(state_of(emb)->far.n, MANY);
+        OK(ne_embedding_read(emb, &y));
+    }
+    ck_assert_mem_eq(z[0], z[1], sizeof z[0]);
+}
+END_TEST
+
 /* On a layout of extent 60: some 5 % of the rows are within 10, so that a hundred draws find one in 99 of 100 slots. */
 START_TEST(far_pairs_are_drawn_anew_from_the_rows_nearby_every_tenth_step_of_the_third_phase)
 {
@@ -218,6 +245,7 @@ Suite *localmap_suite(void)
     tcase_add_checked_fixture(t, open_all, close_all);
     tcase_add_test(t, the_local_gradient_is_that_of_the_authors_program);
     tcase_add_loop_test(t, the_gradient_is_that_of_the_loss, 0, 4);
+    tcase_add_test(t, far_pairs_leave_the_circle_when_they_are_drawn_anew);
     tcase_add_loop_test(t, far_pairs_are_drawn_anew_from_the_rows_nearby_every_tenth_step_of_the_third_phase, 0, 2);
     tcase_add_test(t, without_rows_nearby_the_partners_stay);
     tcase_add_test(t, the_first_two_phases_are_those_of_pacmap);

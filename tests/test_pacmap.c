@@ -131,6 +131,83 @@ START_TEST(drawn_pairs_are_distinct_and_leave_out_the_row_and_far_ones_its_near_
 }
 END_TEST
 
+enum {
+    MANY = 4500 /* enough for far pairs on the circle */
+};
+
+static float many[MANY * 3], many_z[MANY * 2], around[MANY * 2], listed[MANY * 2];
+
+/* The circle's forces, less those of partners that rows may not have, are those of the lists that the pairs would make; the
+ * loss likewise. Forces are sums of 40 floats of either sign, of the size of the largest one. */
+START_TEST(far_pairs_of_many_rows_lie_on_the_circle_and_act_as_if_listed)
+{
+    const ne_dense view  = {sizeof view, many, MANY, 3, 3, NE_F32, NE_HOST};
+    uint64_t       state = 3;
+    size_t         other = 0;
+    double         loss = 0, largest = 0;
+    links          far   = {0};
+    ne_terms       terms = {0};
+    data_clusters(many, MANY, 3, 30, 3, 9);
+    OK(ne_embedding_start(emb, NULL, &view));
+    pacmap_state     *s       = state_method(emb->fit->state);
+    const ne_problem *problem = &emb->fit->problem;
+    ck_assert_uint_eq(s->around.count, 20);
+    ck_assert_uint_eq(s->far.n, 0);
+    for (size_t r = 0; r < MANY; r++) {
+        static int seen[MANY]; /* by the row that has marked it last */
+        const int  mark         = (int)r + 1;
+        seen[problem->order[r]] = mark;
+        for (size_t q = 0; q < 10; q++) seen[s->near_row[r * 10 + q]] = mark;
+        for (size_t q = 0; q < 20; q++) {
+            const int32_t drawn = s->far_row[r * 20 + q];
+            ck_assert_int_ne(seen[drawn], mark);
+            seen[drawn] = mark;
+            other += circle_links_partner(&s->around, problem, r, q) != drawn;
+        }
+    }
+    /* A partner is a near one with probability 10 / 4499: 200 are to be expected. */
+    ck_assert_uint_gt(other, 130);
+    ck_assert_uint_lt(other, 280);
+
+    for (size_t i = 0; i < MANY * 2; i++) many_z[i] = (float)(3 * data_normal(&state));
+    OK(links_join(ctx, MANY, 20, s->far_row, s->place, &far));
+    OK(pacmap_begin(emb->params.method, problem, s, 0, &terms));
+    OK(pacmap_before(emb->params.method, problem, s, 0, many_z, &terms));
+    OK(pacmap_repulse(emb->params.method, problem, s, many_z, 0, 1000, around));
+    OK(pacmap_repulse(emb->params.method, problem, s, many_z, 1000, MANY, around));
+    links_pull(&far, (link_force){-2, 2, 0}, 2, many_z, 0, MANY, 0, listed);
+    for (size_t i = 0; i < MANY * 2; i++) largest = fmax(largest, fabs((double)listed[i]));
+    for (size_t i = 0; i < MANY * 2; i++) ck_assert_float_eq_tol(around[i], listed[i], 1e-6f * (float)largest);
+
+    OK(pacmap_repulse_loss(emb->params.method, problem, s, many_z, 0, 1000, &loss));
+    OK(pacmap_repulse_loss(emb->params.method, problem, s, many_z, 1000, MANY, &loss));
+    double want = 0;
+    for (size_t i = 0; i < MANY; i++)
+        for (int64_t e = far.start[i]; e < far.start[i + 1]; e++) {
+            const float *a = many_z + 2 * i, *b = many_z + 2 * (size_t)far.other[e];
+            const double dx = (double)a[0] - (double)b[0], dy = (double)a[1] - (double)b[1];
+            want += 0.5 / (2 + dx * dx + dy * dy);
+        }
+    ck_assert_double_eq_tol(loss, want, 1e-9 * want);
+    links_clear(ctx, &far);
+}
+END_TEST
+
+START_TEST(pairs_on_the_circle_give_the_same_bits_at_any_number_of_threads)
+{
+    const ne_dense view = {sizeof view, many, MANY, 3, 3, NE_F32, NE_HOST};
+    ne_dense       y[2] = {{sizeof view, around, MANY, 2, 2, NE_F32, NE_HOST},
+                           {sizeof view, listed, MANY, 2, 2, NE_F32, NE_HOST}};
+    data_clusters(many, MANY, 3, 30, 3, 9);
+    OK(ne_embedding_set_int(emb, "max_iter", 12));
+    for (int64_t threads = 1; threads <= 3; threads++) {
+        OK(ne_context_set_int(ctx, "threads", threads));
+        OK(ne_embedding_fit(emb, &view, &y[threads > 1]));
+        if (threads > 1) ck_assert_mem_eq(around, listed, sizeof around);
+    }
+}
+END_TEST
+
 /* Far pairs: n M draws over about n rows, so the sum of squared deviations over the expected count is near n; its standard
  * deviation is below sqrt(2 n) = 25. Mid-near pairs: the second of six lies at the quantile 2/7 on the average over rows and
  * slots, with a standard deviation of 0.16 / sqrt(1500) = 0.004. */
@@ -366,6 +443,8 @@ Suite *pacmap_suite(void)
     tcase_add_loop_test(t, losses_and_gradient_are_those_of_the_authors_program, 0, 2);
     tcase_add_loop_test(t, near_pairs_are_those_of_the_authors_program, 0, 2);
     tcase_add_test(t, drawn_pairs_are_distinct_and_leave_out_the_row_and_far_ones_its_near_ones);
+    tcase_add_test(t, far_pairs_of_many_rows_lie_on_the_circle_and_act_as_if_listed);
+    tcase_add_test(t, pairs_on_the_circle_give_the_same_bits_at_any_number_of_threads);
     tcase_add_test(t, draws_are_uniform_and_mid_near_is_second_of_six);
     tcase_add_test(t, reference_draws_anew_at_each_step_by_its_rule);
     tcase_add_test(t, rows_are_linked_from_both_ends);

@@ -80,7 +80,7 @@ static components fit(const data *of, ne_dtype dtype, size_t count)
     got.mean           = malloc(of->d * sizeof *got.mean);
     got.v              = malloc(count * of->d * sizeof *got.v);
     got.variance       = malloc(count * sizeof *got.variance);
-    const pca_job job  = {&x, count, 0, got.mean, got.v, got.variance};
+    const pca_job job  = {.x = &x, .count = count, .mean = got.mean, .components = got.v, .variance = got.variance};
     ck_assert_msg(cpu_pca(context, &job) == NE_OK, "%s", ne_last_error());
     return got;
 }
@@ -317,7 +317,7 @@ START_TEST(a_count_out_of_range_and_every_failed_allocation_are_reported)
     double             mean[300], v[6 * 300], variance[6];
     data               of  = make(_i ? 90 : 300, 120, 2, 0.1, 0);
     const ne_dense     x   = {sizeof x, of.f, of.n, of.d, 0, NE_F32, NE_HOST};
-    pca_job            job = {&x, 0, 0, mean, v, variance};
+    pca_job            job = {.x = &x, .mean = mean, .components = v, .variance = variance};
     ck_assert_int_eq(cpu_pca(context, &job), NE_OUT_OF_RANGE);
     job.count = 121;
     ck_assert_int_eq(cpu_pca(context, &job), NE_OUT_OF_RANGE);

@@ -81,7 +81,7 @@ START_TEST(what_is_wrong_with_a_view_is_said)
     REFUSED(view_check_integer(&good, "x"), NE_INVALID_ARGUMENT, "x: dtype 1 is not NE_I32 or NE_I64");
     x       = good;
     x.place = NE_DEVICE;
-    REFUSED(view_check(&x, "x"), NE_UNSUPPORTED, "x: place 1 is not NE_HOST, the only one of the CPU");
+    REFUSED(view_check(&x, "x"), NE_UNSUPPORTED, "x: place 1 is neither NE_HOST nor NE_MAPPED");
     x      = good;
     x.rows = 0;
     REFUSED(view_check(&x, "x"), NE_INVALID_ARGUMENT, "x: 0 x 3 is empty");

@@ -28,9 +28,13 @@ static const flag FLAGS[] = {
     {"rows", "N", "take the first N rows only", FLAG_COUNT, AT(rows), NULL},
     {"standardize", NULL, "first give each column mean 0 and standard deviation 1", FLAG_SWITCH, AT(standardize), NULL},
     {"pca", "N", "then reduce the columns to N principal components", FLAG_COUNT, AT(pca), NULL},
+    {"stream", NULL, "INPUT may exceed memory: a .npy of floats is mapped, all else kept in a temporary file",
+     FLAG_SWITCH, AT(stream), NULL},
+    {"dense", NULL, "fill in the zeros of a sparse INPUT", FLAG_SWITCH, AT(dense), NULL},
     {"plot", "FILE", "draw the embedding into a .png or .svg; OUTPUT may then be left out", FLAG_TEXT, AT(plot), NULL},
     {"score", "[NAME,...]", "print these scores, or all; their time grows with the square of the rows", FLAG_OPTIONAL,
      AT(score), scores_are_named},
+    {"sample", "N", "take trustworthiness and silhouette on N rows; 5000 and 20000", FLAG_COUNT, AT(sample), NULL},
     {"threads", "N", "use N threads", FLAG_COUNT, AT(threads), NULL},
     {"quiet", NULL, "say nothing but warnings and errors", FLAG_SWITCH, AT(quiet), NULL},
     {"version", NULL, "print the version", FLAG_SWITCH, AT(version), NULL},
@@ -164,6 +168,10 @@ void arguments_help(FILE *file)
     fprintf(file, "Embeds the rows of INPUT in a plane, or in as many dimensions as --n_components says.\n\n");
     fprintf(file, "  %-*s.npy, IDX (as MNIST), .csv or .tsv, gzipped or not; - is standard input\n", HELP_COLUMN,
             "INPUT");
+    fprintf(file, "  %-*s.npz: its first array, FILE.npz:NAME another; or scipy's sparse csr, csc or coo\n",
+            HELP_COLUMN, "");
+    fprintf(file, "  %-*s.mtx, Matrix Market: sparse or array, gzipped or not; sparse rows stay sparse\n", HELP_COLUMN,
+            "");
     fprintf(file, "  %-*s.npy or .csv; it is written whole or not at all\n\n", HELP_COLUMN, "OUTPUT");
     flags_help(&(flag_table){FLAGS, FLAG_TOTAL, NULL}, HELP_COLUMN, file);
     fprintf(file,

@@ -14,9 +14,9 @@ typedef struct method_option {
 
 typedef struct arguments {
     const char    *input, *output, *method, *skip, *labels, *plot, *label_column, *id_column; /* NULL: not given */
-    const char    *score;              /* NULL: not given; "": all; else a list of names */
-    int64_t        rows, pca, threads; /* 0: not given */
-    int            standardize, quiet, help, version;
+    const char    *score;                      /* NULL: not given; "": all; else a list of names */
+    int64_t        rows, pca, sample, threads; /* 0: not given */
+    int            standardize, stream, dense, quiet, help, version;
     method_option *options;
     size_t         option_count;
 } arguments;

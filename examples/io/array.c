@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* 2^53: up to here every integer is a double. */
-static const double EXACT = 9007199254740992.0;
-
 static int array_machine_is_big(void)
 {
     const uint16_t      probe = 1;
@@ -71,7 +68,7 @@ static double array_half(unsigned raw)
     return raw >> 15 ? -size : size;
 }
 
-static double array_number(const array *from, size_t place)
+double array_number(const array *from, size_t place)
 {
     const unsigned char *at  = from->data + place * from->size;
     uint64_t             raw = 0;
@@ -102,29 +99,29 @@ static size_t array_place(const array *from, size_t i, size_t j, size_t rows, si
     return from->fortran ? j * rows + i : i * cols + j;
 }
 
-ne_status array_to_double(const char *path, const array *from, double *values)
+ne_status array_to_double(const char *path, const array *from, size_t row0, size_t rows, double *values)
 {
-    const size_t rows = array_rows(from), cols = array_cols(from);
+    const size_t all = array_rows(from), cols = array_cols(from);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++) {
-            const double number = array_number(from, array_place(from, i, j, rows, cols));
-            if (from->kind != 'f' && !(fabs(number) <= EXACT))
+            const double number = array_number(from, array_place(from, row0 + i, j, all, cols));
+            if (from->kind != 'f' && !(fabs(number) <= ARRAY_EXACT))
                 return ne_fail(NE_IO,
                                "%s: row %zu, column %zu (from 0): an integer above 2^53 in size has no exact double",
-                               path, i, j);
+                               path, from->before + row0 + i, j);
             values[i * cols + j] = number;
         }
     return NE_OK;
 }
 
-void array_to_float(const array *from, float *values)
+void array_to_float(const array *from, size_t row0, size_t rows, float *values)
 {
-    const size_t rows = array_rows(from), cols = array_cols(from);
+    const size_t all = array_rows(from), cols = array_cols(from);
     if (from->kind == 'u' && from->size == 1 && !from->fortran) { /* images: the common case, and a large one */
-        for (size_t i = 0; i < rows * cols; i++) values[i] = from->data[i];
+        for (size_t i = 0; i < rows * cols; i++) values[i] = from->data[row0 * cols + i];
         return;
     }
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++)
-            values[i * cols + j] = (float)array_number(from, array_place(from, i, j, rows, cols));
+            values[i * cols + j] = (float)array_number(from, array_place(from, row0 + i, j, all, cols));
 }

@@ -42,8 +42,14 @@ static int bytes_grow(bytes_source *from, size_t size)
     return 1;
 }
 
-/* What zlib says of the last gzread. */
-static ne_status bytes_check(bytes_source *from)
+/* --- A file, gzipped or not: the kind of source that bytes_open() makes */
+
+static int plain_read(void *stream, void *to, unsigned size)
+{
+    return gzread(stream, to, size);
+}
+
+static ne_status plain_check(const bytes_source *from)
 {
     int         code = Z_OK;
     const char *text = gzerror(from->stream, &code);
@@ -55,6 +61,20 @@ static ne_status bytes_check(bytes_source *from)
     return NE_OK;
 }
 
+static int plain_is_direct(void *stream)
+{
+    return gzdirect(stream) == 1;
+}
+
+static void plain_close(void *stream)
+{
+    gzclose(stream); /* closes the handle too */
+}
+
+static const bytes_kind PLAIN = {plain_read, plain_check, plain_is_direct, plain_close};
+
+/* --- Any source */
+
 ne_status bytes_more(bytes_source *from, size_t size)
 {
     bytes *file  = &from->file;
@@ -63,22 +83,43 @@ ne_status bytes_more(bytes_source *from, size_t size)
         if (from->room < file->size + 2 && !bytes_grow(from, size))
             return ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for the file after %zu bytes", from->name, file->size);
         const size_t left = from->room - 1 - file->size, wanted = size - file->size < left ? size - file->size : left;
-        const int    got = gzread(from->stream, file->data + file->size, wanted < CHUNK ? (unsigned)wanted : CHUNK);
-        ended            = got <= 0;
+        const int    got =
+            from->kind->read(from->stream, file->data + file->size, wanted < CHUNK ? (unsigned)wanted : CHUNK);
+        ended = got <= 0;
         file->size += ended ? 0 : (size_t)got;
     }
     if (!file->data && !bytes_grow(from, size)) return ne_fail(NE_OUT_OF_MEMORY, "%s: no memory", from->name);
     file->data[file->size] = 0;
-    file->total            = ended ? file->size : from->length && gzdirect(from->stream) == 1 ? from->length : SIZE_MAX;
-    return bytes_check(from);
+    file->total            = ended                                                 ? from->dropped + file->size
+                             : from->length && from->kind->is_direct(from->stream) ? from->length
+                                                                                   : SIZE_MAX;
+    return from->kind->check(from);
+}
+
+void bytes_drop(bytes_source *from, size_t count)
+{
+    if (count == 0) return;
+    memmove(from->file.data, from->file.data + count, from->file.size - count + 1); /* + 1: the closing 0 */
+    from->file.size -= count;
+    from->dropped += count;
+}
+
+int bytes_is_plain(const bytes_source *from)
+{
+    return from->kind == &PLAIN && from->length > 0 && plain_is_direct(from->stream);
+}
+
+int bytes_handle(const char *path)
+{
+    return bytes_is_stdin(path) ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 }
 
 ne_status bytes_open(const char *path, bytes_source *from)
 {
     ne_status    st     = NE_OK;
-    bytes_source made   = {.name = bytes_name(path)};
+    bytes_source made   = {.name = bytes_name(path), .kind = &PLAIN};
     struct stat  about  = {0};
-    const int    handle = bytes_is_stdin(path) ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    const int    handle = bytes_handle(path);
 
     if (handle < 0 || fstat(handle, &about) != 0) {
         st = ne_fail(NE_IO, "%s: %s", made.name, strerror(errno));
@@ -100,7 +141,7 @@ done:
 void bytes_close(bytes_source *from)
 {
     bytes_clear(&from->file);
-    if (from->stream) gzclose(from->stream); /* closes the handle too */
+    if (from->stream) from->kind->close(from->stream);
     from->stream = NULL;
 }
 

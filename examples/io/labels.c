@@ -3,9 +3,12 @@
 #include "io/array.h"
 #include "io/bytes.h"
 #include "io/csv.h"
+#include "io/npz.h"
 #include "io/read_array.h"
+#include "io/words.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +140,7 @@ static ne_status labels_read_array(const char *path, const bytes *file, const ch
         st = ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for %zu labels", path, rows);
         goto done;
     }
-    st = array_to_double(path, &from, numbers);
+    st = array_to_double(path, &from, 0, rows, numbers);
     if (st != NE_OK) goto done;
     for (size_t i = 0; i < rows; i++)
         if (!isfinite(numbers[i])) {
@@ -150,47 +153,44 @@ done:
     return st;
 }
 
-static ne_status labels_read_text(const char *path, bytes *file, const char *data_path, size_t rows, int cut,
+static ne_status labels_read_text(const char *path, bytes_source *source, const char *data_path, size_t rows, int cut,
                                   labels *to)
 {
     csv_reader reader;
     size_t     count = 0;
-    char     **words = malloc((rows + 1) * sizeof *words);
-    ne_status  st    = csv_open(path, file, &reader);
-    if (st != NE_OK) goto done;
-    if (!words) {
-        st = ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for %zu labels", path, rows);
-        goto done;
-    }
-    for (;; count++) {
+    word_list  found = {0};
+    char     **list  = NULL;
+    ne_status  st    = csv_open(path, source, &reader);
+    for (; st == NE_OK; count++) {
         st = csv_next(&reader);
-        if (st != NE_OK) goto done;
-        if (reader.count == 0) break;
-        if (reader.count != 1) {
+        if (st != NE_OK || reader.count == 0) break;
+        if (reader.count != 1)
             st = ne_fail(NE_IO, "%s: line %zu: %zu columns; labels are one a line", path, reader.line, reader.count);
-            goto done;
-        }
-        if (count < rows) words[count] = csv_trim(reader.field[0]);
+        else if (count < rows) st = words_add(&found, path, csv_trim(reader.field[0]));
     }
-    st = labels_count(path, count, data_path, rows, cut);
-    if (st == NE_OK) st = labels_from_words(words, rows, NULL, to);
-done:
+    if (st == NE_OK) st = labels_count(path, count, data_path, rows, cut);
+    if (st == NE_OK && !(list = words_list(&found, path))) st = NE_OUT_OF_MEMORY;
+    if (st == NE_OK) st = labels_from_words(list, rows, NULL, to);
     csv_close(&reader);
-    free(words);
+    words_clear(&found);
+    free(list);
     return st;
 }
 
 ne_status labels_read(const char *path, const char *data_path, size_t rows, int cut, labels *to)
 {
-    bytes       file = {0};
-    const char *name = bytes_name(path);
-    ne_status   st   = bytes_read(path, &file);
+    bytes_source source = {0};
+    ne_status    st     = npz_open_array(path, &source);
     if (st != NE_OK) goto done;
     data_path = bytes_name(data_path);
-    if (read_array_knows(path, &file)) st = labels_read_array(name, &file, data_path, rows, cut, to);
-    else st = labels_read_text(name, &file, data_path, rows, cut, to);
+    if (read_array_knows(path, &source.file)) {
+        st = bytes_more(&source, SIZE_MAX);
+        if (st == NE_OK) st = labels_read_array(source.name, &source.file, data_path, rows, cut, to);
+    } else {
+        st = labels_read_text(source.name, &source, data_path, rows, cut, to);
+    }
 done:
-    bytes_clear(&file);
+    bytes_close(&source);
     return st;
 }
 

@@ -82,7 +82,8 @@ static int npy_shape(const char *value, array *to)
     }
 }
 
-ne_status read_npy(const char *path, const bytes *file, array *to)
+/* The dictionary of the header, as text, and where it ends. */
+static ne_status npy_header(const char *path, const bytes *file, char text[TEXT_SIZE], size_t *end)
 {
     if (!read_npy_knows(file)) return ne_fail(NE_IO, "%s: not a .npy file: it does not begin with \\x93NUMPY", path);
     const unsigned char major  = file->size > MAGIC_SIZE ? file->data[MAGIC_SIZE] : 0;
@@ -97,18 +98,28 @@ ne_status read_npy(const char *path, const bytes *file, array *to)
     if (length >= TEXT_SIZE)
         return ne_fail(NE_UNSUPPORTED, "%s: its .npy header of %zu bytes is too long", path, length);
 
-    char text[TEXT_SIZE];
     memcpy(text, file->data + start, length);
-    text[length]            = 0;
+    text[length] = 0;
+    *end         = start + length;
+    return NE_OK;
+}
+
+ne_status read_npy(const char *path, const bytes *file, array *to)
+{
+    char      text[TEXT_SIZE];
+    size_t    end = 0;
+    ne_status st  = npy_header(path, file, text, &end);
+    if (st != NE_OK) return st;
     const char *const type  = npy_value(text, "descr");
     const char *const order = npy_value(text, "fortran_order");
     const char *const shape = npy_value(text, "shape");
     if (!type || !order || !shape || !npy_shape(shape, to))
         return ne_fail(NE_IO, "%s: malformed .npy header: it needs descr, fortran_order and shape", path);
-    const ne_status st = npy_type(path, type, to);
+    st = npy_type(path, type, to);
     if (st != NE_OK) return st;
 
-    to->data    = file->data + start + length;
+    to->data    = file->data + end;
+    to->before  = 0;
     to->fortran = strncmp(order, "True", 4) == 0;
     if (!to->fortran && strncmp(order, "False", 5) != 0)
         return ne_fail(NE_IO, "%s: malformed .npy header: fortran_order is neither True nor False", path);
@@ -116,5 +127,17 @@ ne_status read_npy(const char *path, const bytes *file, array *to)
     if (to->fortran && to->dims > 2)
         return ne_fail(NE_UNSUPPORTED, "%s: Fortran order with %zu dimensions is not supported; save it in C order",
                        path, to->dims);
+    return NE_OK;
+}
+
+ne_status read_npy_word(const char *path, const bytes *file, char *word, size_t size)
+{
+    char      text[TEXT_SIZE];
+    size_t    at = 0, used = 0;
+    ne_status st = npy_header(path, file, text, &at);
+    if (st != NE_OK) return st;
+    for (; at < file->size && used + 1 < size; at++) /* a letter of 'U' has 4 bytes, of which 3 are 0 */
+        if (isalnum(file->data[at])) word[used++] = (char)file->data[at];
+    word[used] = 0;
     return NE_OK;
 }

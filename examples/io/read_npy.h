@@ -13,4 +13,7 @@ int read_npy_knows(const bytes *file);
  *  errors   NE_IO: not such a file, or one that ends within the header. NE_UNSUPPORTED: another type or order. */
 ne_status read_npy(const char *path, const bytes *file, array *to);
 
+/** The letters and digits of an array of one word, of kind 'S' or 'U', cut to size bytes with the closing 0. */
+ne_status read_npy_word(const char *path, const bytes *file, char *word, size_t size);
+
 #endif

@@ -18,12 +18,29 @@ static const double PERPLEXITY = 30;
 typedef ne_status (*score_fn)(const scores_request *of, size_t k, double *value, char note[NOTE_TEXT]);
 
 typedef struct score {
-    const char *name, *help;
+    const char *name, *alias; /* alias: TorchDR's name, or NULL */
+    const char *help;
     score_fn    take;
-    int         neighbors, labelled;
+    int         neighbors, labelled, rows; /* whether it looks at k neighbors, at labels, at the rows of the data */
 } score;
 
 /* --- Each of them */
+
+/* Neighbors of sparse rows, as many as an entropic affinity of dense ones looks at, and by the same metric. */
+static ne_status sparse_affinity(const scores_request *of, double perplexity, ne_affinity *affinity, ne_graph **made)
+{
+    const size_t others    = of->sparse->rows - 1;
+    const double neighbors = 3 * perplexity;
+    ne_graph    *graph     = NULL;
+    ne_status    st        = ne_graph_create(of->context, &graph);
+    if (st == NE_OK) st = ne_graph_set(graph, "metric", "sqeuclidean");
+    if (st == NE_OK)
+        st = ne_graph_set_int(graph, "n_neighbors", neighbors < (double)others ? (int64_t)neighbors : (int64_t)others);
+    if (st == NE_OK) st = ne_graph_build_sparse(graph, of->sparse);
+    if (st == NE_OK) st = ne_affinity_compute_graph(affinity, graph, made);
+    ne_graph_free(graph);
+    return st;
+}
 
 static ne_status take_kl(const scores_request *of, size_t k, double *value, char note[NOTE_TEXT])
 {
@@ -35,7 +52,9 @@ static ne_status take_kl(const scores_request *of, size_t k, double *value, char
     if (of->embedding) return ne_embedding_get_real(of->embedding, "kl", value);
     st = ne_affinity_create(of->context, "entropic", &affinity);
     if (st == NE_OK) st = ne_affinity_set_real(affinity, "perplexity", perplexity);
-    if (st == NE_OK) st = ne_affinity_compute(affinity, of->x, &graph);
+    if (st == NE_OK)
+        st = of->sparse ? sparse_affinity(of, perplexity, affinity, &graph)
+                        : ne_affinity_compute(affinity, of->x, &graph);
     if (st == NE_OK) st = ne_score_kl(of->context, graph, of->y, 1, value);
     if (st == NE_OK) snprintf(note, NOTE_TEXT, "perplexity = %g", perplexity);
     ne_graph_free(graph);
@@ -103,13 +122,17 @@ static ne_status take_ari(const scores_request *of, size_t k, double *value, cha
 }
 
 static const score SCORES[] = {
-    {"kl", "Kullback-Leibler divergence of t-SNE, in nats", take_kl, 0, 0},
-    {"trustworthiness", "are neighbors in the picture neighbors in the data? 1 is best", take_trustworthiness, 1, 0},
-    {"knn_preservation", "share of neighbors in the data that are neighbors in the picture", take_preservation, 1, 0},
-    {"knn_accuracy", "share of rows whose neighbors vote for its label", take_accuracy, 1, 1},
-    {"knn_label_agreement", "share of neighbors that have the row's label", take_agreement, 1, 1},
-    {"silhouette", "are rows nearer to those of their label than to others? -1 to 1", take_silhouette, 0, 1},
-    {"kmeans_ari", "adjusted Rand index of the labels and of k-means; 1 is best", take_ari, 0, 1},
+    {"kl", NULL, "Kullback-Leibler divergence of t-SNE, in nats", take_kl, 0, 0, 0},
+    {"trustworthiness", NULL, "are neighbors in the picture neighbors in the data? 1 is best", take_trustworthiness, 1,
+     0, 1},
+    {"knn_preservation", "neighborhood_preservation",
+     "share of neighbors in the data that are neighbors in the picture", take_preservation, 1, 0, 1},
+    {"knn_accuracy", NULL, "share of rows whose neighbors vote for its label", take_accuracy, 1, 1, 0},
+    {"knn_label_agreement", "knn_label_accuracy", "share of neighbors that have the row's label", take_agreement, 1, 1,
+     0},
+    {"silhouette", "silhouette_score", "are rows nearer to those of their label than to others? -1 to 1",
+     take_silhouette, 0, 1, 0},
+    {"kmeans_ari", NULL, "adjusted Rand index of the labels and of k-means; 1 is best", take_ari, 0, 1, 0},
 };
 
 enum {
@@ -118,10 +141,15 @@ enum {
 
 /* --- Lists of them */
 
+static int is_word(const char *word, const char *name, size_t length)
+{
+    return word && strlen(word) == length && strncmp(word, name, length) == 0;
+}
+
 static const score *score_find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SCORE_TOTAL; i++)
-        if (strlen(SCORES[i].name) == length && strncmp(SCORES[i].name, name, length) == 0) return &SCORES[i];
+        if (is_word(SCORES[i].name, name, length) || is_word(SCORES[i].alias, name, length)) return &SCORES[i];
     return NULL;
 }
 
@@ -174,31 +202,44 @@ static int are_classes(const labels *of)
     return of->count > 0 && labels_are_integers(of); /* fractions are no classes */
 }
 
-ne_status scores_check_labels(const char *list, const labels *classes)
+ne_status scores_check_data(const char *list, const labels *classes, int is_sparse)
 {
-    for (size_t i = 0; i < SCORE_TOTAL; i++)
-        if (SCORES[i].labelled && is_named(list, &SCORES[i]) && !are_classes(classes))
+    for (size_t i = 0; i < SCORE_TOTAL; i++) {
+        if (!is_named(list, &SCORES[i])) continue;
+        if (SCORES[i].labelled && !are_classes(classes))
             return ne_fail(NE_INVALID_ARGUMENT, "--score: %s needs labels that are words or whole numbers",
                            SCORES[i].name);
+        if (SCORES[i].rows && is_sparse)
+            return ne_fail(NE_INVALID_ARGUMENT,
+                           "--score: %s needs rows that are not sparse; --dense fills in the zeros", SCORES[i].name);
+    }
     return NE_OK;
 }
 
 void scores_help(int column, FILE *file)
 {
-    for (size_t i = 0; i < SCORE_TOTAL; i++) fprintf(file, "  %-*s%s\n", column, SCORES[i].name, SCORES[i].help);
+    for (size_t i = 0; i < SCORE_TOTAL; i++) {
+        fprintf(file, "  %-*s%s\n", column, SCORES[i].name, SCORES[i].help);
+        if (SCORES[i].alias) fprintf(file, "  %-*sor by TorchDR's name, %s\n", column, "", SCORES[i].alias);
+    }
 }
 
 ne_status scores_print(const scores_request *request, FILE *file)
 {
     const size_t k   = request->k ? request->k : NEIGHBORS;
-    const int    few = 2 * k >= trust_rows(request, request->x).rows, all = !*request->names;
-    int          said = 0;
+    const int    few = 2 * k >= trust_rows(request, request->y).rows, all = !*request->names;
+    int          said = 0, left_out = 0;
     for (size_t i = 0; i < SCORE_TOTAL; i++) {
         const score *of              = &SCORES[i];
         const int    named           = is_named(request->names, of);
         double       value           = NAN;
         char         note[NOTE_TEXT] = "";
         if ((!all && !named) || (of->labelled && !are_classes(request->classes))) continue;
+        if (of->rows && request->sparse) {
+            if (!left_out++)
+                fprintf(file, "%sscores that compare with the data need --dense: it is sparse\n", request->prefix);
+            continue;
+        }
         if (of->neighbors && few && all) {
             if (!said++)
                 fprintf(file, "%sscores of %zu neighbors need more than %zu rows\n", request->prefix, k, 2 * k);

@@ -2,17 +2,19 @@
 #include "io/table.h"
 #include "io/array.h"
 #include "io/bytes.h"
+#include "io/npz.h"
 #include "io/read_array.h"
 #include "io/read_csv.h"
+#include "io/read_mtx.h"
+#include "io/stream.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum {
-    HEAD = 1 << 16 /* bytes in which every header ends */
-};
+static const double GIBIBYTE = 1073741824.0;
 
 static double table_number(const table *of, size_t place)
 {
@@ -51,21 +53,27 @@ static ne_status table_convert(const char *path, const array *from, table *to)
         ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for %zu x %zu numbers", path, rows, to->cols);
         return NE_OUT_OF_MEMORY;
     }
-    if (to->dtype == NE_F64) return array_to_double(path, from, to->values);
-    array_to_float(from, to->values);
+    if (to->dtype == NE_F64) return array_to_double(path, from, 0, rows, to->values);
+    array_to_float(from, 0, rows, to->values);
     return NE_OK;
 }
 
+static ne_status table_check_columns(const char *path, const table_request *request)
+{
+    if (request->optional || (!request->label_column && !request->id_column)) return NE_OK;
+    return ne_fail(NE_UNKNOWN_NAME, "%s: has no named columns; --label-column and --id-column are for .csv and .tsv",
+                   path);
+}
+
 /* The rows that are asked for are read, and no more of the file than they take. */
-static ne_status table_from_array(bytes_source *source, const table_request *request, table *to)
+static ne_status table_from_array(const char *file, bytes_source *source, const table_request *request, table *to)
 {
     const char *path = source->name;
     array       from;
     ne_status   st = read_array(path, &source->file, &from);
     if (st != NE_OK) return st;
-    if (!request->optional && (request->label_column || request->id_column))
-        return ne_fail(NE_UNKNOWN_NAME,
-                       "%s: has no named columns; --label-column and --id-column are for .csv and .tsv", path);
+    st = table_check_columns(path, request);
+    if (st != NE_OK) return st;
     if (from.dims < 2)
         return ne_fail(NE_IO, "%s: has one dimension of %zu numbers; rows and columns are needed", path, from.shape[0]);
 
@@ -74,6 +82,7 @@ static ne_status table_from_array(bytes_source *source, const table_request *req
     if (request->rows > to->rows)
         return ne_fail(NE_OUT_OF_RANGE, "--rows: %zu is above the %zu rows of %s", request->rows, to->rows, path);
     if (request->rows) to->rows = request->rows;
+    if (request->stream) return stream_array(file, source, &from, request->stream, to);
     st = bytes_more(source, read_array_size(&source->file, &from, to->rows));
     if (st == NE_OK) st = read_array(path, &source->file, &from); /* again: the bytes may have moved */
     if (st != NE_OK) return st;
@@ -89,21 +98,27 @@ static ne_status table_from_array(bytes_source *source, const table_request *req
 
 ne_status table_read(const char *path, const table_request *request, table *to)
 {
-    bytes_source source = {0};
-    table        made   = {0};
-    ne_status    st     = bytes_open(path, &source);
-    if (st == NE_OK) st = bytes_more(&source, HEAD);
-    if (st == NE_OK && source.file.size == 0) st = ne_fail(NE_IO, "%s: is empty", source.name);
+    bytes_source source    = {0};
+    table        made      = {0};
+    int          is_sparse = 0;
+    ne_status    st        = npz_open(path, request->rows, &source, &made.sparse, &is_sparse);
     if (st != NE_OK) goto done;
 
-    if (read_array_knows(path, &source.file)) {
-        st = table_from_array(&source, request, &made);
+    if (is_sparse) {
+        made.rows = made.sparse.rows;
+        made.cols = made.sparse.cols;
+        st        = table_check_columns(bytes_name(path), request);
+    } else if (read_mtx_knows(path, &source.file)) {
+        st = table_check_columns(source.name, request);
+        if (st == NE_OK) st = read_mtx(source.name, &source, request, &made);
+    } else if (read_array_knows(path, &source.file)) {
+        st = table_from_array(path, &source, request, &made);
     } else if (bytes_name_ends_or_gz(path, ".csv") || bytes_name_ends_or_gz(path, ".tsv") || bytes_is_stdin(path)) {
-        st = bytes_more(&source, SIZE_MAX);
-        if (st == NE_OK) st = read_csv(source.name, &source.file, request, &made);
+        st = read_csv(source.name, &source, request, &made);
     } else {
-        st = ne_fail(NE_UNSUPPORTED, "%s: neither .npy, IDX, .csv nor .tsv", path);
+        st = ne_fail(NE_UNSUPPORTED, "%s: neither .npy, .npz, IDX, .mtx, .csv nor .tsv", path);
     }
+    if (st == NE_OK && request->dense && table_is_sparse(&made)) st = table_densify(bytes_name(path), request, &made);
     if (st == NE_OK) {
         *to  = made;
         made = (table){0};
@@ -116,7 +131,9 @@ done:
 
 void table_clear(table *of)
 {
-    free(of->values);
+    if (of->place == NE_HOST) free(of->values);
+    stream_clear(of);
+    sparse_clear(&of->sparse);
     free(of->ids);
     free(of->text);
     labels_clear(&of->labels);
@@ -140,16 +157,79 @@ ne_status table_narrow(table *of)
     return NE_OK;
 }
 
-/* Two passes by rows, as the matrix lies in memory: sums, then sums of squares about the mean. */
-ne_status table_standardize(const char *path, table *of, size_t *constant)
+/* --- Sparse rows */
+
+int table_is_sparse(const table *of)
 {
-    ne_status st   = NE_OK;
-    double   *mean = calloc(of->cols, sizeof *mean), *scale = calloc(of->cols, sizeof *scale);
-    if (!mean || !scale) {
-        st = ne_fail(NE_OUT_OF_MEMORY, "no memory for %zu columns", of->cols);
+    return of->sparse.rows > 0;
+}
+
+double table_dense_size(const table *of)
+{
+    return (double)of->rows * (double)of->cols * (of->sparse.dtype == NE_F64 ? sizeof(double) : sizeof(float));
+}
+
+static ne_status sparse_rows(const void *user, size_t row0, size_t rows, void *values)
+{
+    sparse_fill(user, row0, rows, values);
+    return NE_OK;
+}
+
+ne_status table_densify(const char *path, const table_request *request, table *of)
+{
+    const double size = table_dense_size(of);
+    const double most = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    sparse      *from = &of->sparse;
+    if (request->stream) {
+        const ne_status st = stream_rows(path, request->stream, of->rows, of->cols, from->dtype, sparse_rows, from, of);
+        if (st == NE_OK) sparse_clear(from);
+        return st;
+    }
+    if (size <= most) of->values = malloc((size_t)size);
+    if (!of->values)
+        return ne_fail(NE_OUT_OF_MEMORY, "%s: --dense: %zu x %zu numbers take %.1f GiB, and this machine has %.1f GiB",
+                       path, of->rows, of->cols, size / GIBIBYTE, most / GIBIBYTE);
+    sparse_fill(from, 0, of->rows, of->values);
+    of->dtype = from->dtype;
+    sparse_clear(from);
+    return NE_OK;
+}
+
+/* --- Standardizing */
+
+typedef struct standard {
+    const table *of;
+    double      *mean, *scale;
+} standard;
+
+static ne_status standard_rows(const void *user, size_t row0, size_t rows, void *values)
+{
+    const standard *by   = user;
+    const size_t    cols = by->of->cols;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            const size_t place  = i * cols + j;
+            const double number = (table_number(by->of, row0 * cols + place) - by->mean[j]) * by->scale[j];
+            if (by->of->dtype == NE_F64) ((double *)values)[place] = number;
+            else ((float *)values)[place] = (float)number;
+        }
+    return NE_OK;
+}
+
+/* Two passes by rows, as the matrix lies in memory or in a file: sums, then sums of squares about the mean. */
+ne_status table_standardize(const char *path, ne_context *context, table *of, size_t *constant)
+{
+    ne_status    st   = NE_OK;
+    double      *mean = calloc(of->cols, sizeof *mean), *scale = calloc(of->cols, sizeof *scale);
+    const double n = (double)of->rows;
+    if (table_is_sparse(of)) {
+        st = ne_fail(NE_UNSUPPORTED, "%s: --standardize: sparse rows would lose their zeros; give --dense too", path);
         goto done;
     }
-    const double n = (double)of->rows;
+    if (!mean || !scale) {
+        st = ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for %zu columns", path, of->cols);
+        goto done;
+    }
     for (size_t i = 0; i < of->rows; i++)
         for (size_t j = 0; j < of->cols; j++) mean[j] += table_number(of, i * of->cols + j) / n;
     for (size_t i = 0; i < of->rows; i++)
@@ -160,7 +240,9 @@ ne_status table_standardize(const char *path, table *of, size_t *constant)
     *constant = 0;
     for (size_t j = 0; j < of->cols; j++) {
         if (!isfinite(scale[j])) {
-            st = ne_fail(NE_IO, "%s: column %zu (from 0): too large to standardize, its variance overflows", path, j);
+            st = ne_fail(NE_IO, "%s: column %zu (from 0): %s", path, j,
+                         isfinite(mean[j]) ? "too large to standardize, its variance overflows"
+                                           : "too large to standardize, or not finite");
             goto done;
         }
         /* A column of one value is left with the rounding of its mean, of n additions. */
@@ -168,13 +250,9 @@ ne_status table_standardize(const char *path, table *of, size_t *constant)
         scale[j]       = flat ? 0 : 1 / sqrt(scale[j]);
         *constant += (size_t)flat;
     }
-    for (size_t i = 0; i < of->rows; i++)
-        for (size_t j = 0; j < of->cols; j++) {
-            const size_t place  = i * of->cols + j;
-            const double number = (table_number(of, place) - mean[j]) * scale[j];
-            if (of->dtype == NE_F64) ((double *)of->values)[place] = number;
-            else ((float *)of->values)[place] = (float)number;
-        }
+    const standard by = {of, mean, scale};
+    st = of->place == NE_MAPPED ? stream_rows(path, context, of->rows, of->cols, of->dtype, standard_rows, &by, of)
+                                : standard_rows(&by, 0, of->rows, of->values);
 done:
     free(mean);
     free(scale);
@@ -188,5 +266,5 @@ ne_dense table_view(const table *of)
                       .rows        = of->rows,
                       .cols        = of->cols,
                       .dtype       = of->dtype,
-                      .place       = NE_HOST};
+                      .place       = of->place};
 }

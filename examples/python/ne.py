@@ -4,20 +4,23 @@
     y = ne.Embedding("tsne", perplexity=50).fit_transform(x)
 
 Options are those of the library, by name; their defaults, ranges and help live there too: ne.help("tsne") prints them.
-Arrays of float32 and float64 whose rows are contiguous are passed without a copy, whatever their row stride.
+Arrays of float32 and float64 whose rows are contiguous are passed without a copy, whatever their row stride; so are scipy's
+sparse matrices, and a memmap, np.load(path, mmap_mode="r"), stays in its file. Store takes rows that come in blocks.
 """
 import ctypes
 import numbers
+import os
 import sys
 import warnings
-from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
+from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_size_t, c_void_p
 from types import SimpleNamespace
 
 import numpy as np
 
 from ne_extend import Method, register_affinity, register_method, register_metric
-from ne_library import (CODES, KINDS, Cancelled, NeError, NeWarning, as_output, as_view, call, csr_arrays, guard, lib,
-                        log_fn, ne_csr, ne_gradient_report, ne_score_options, progress_fn)
+from ne_library import (CODES, KINDS, Cancelled, NeError, NeWarning, as_array, as_csr, as_output, as_view, call,
+                        csr_arrays, guard, is_sparse, lib, log_fn, ne_csr, ne_dense, ne_gradient_report,
+                        ne_score_options, progress_fn)
 
 __version__ = lib.ne_version().decode()
 
@@ -118,6 +121,47 @@ class Context(_Object):
             print(text, file=sys.stderr)
 
 
+class Store:
+    """Rows that need not fit memory, float32 in a file without a name: Store(blocks), an iterable of arrays with the same
+    columns. It stands for x wherever one is taken."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, blocks=(), context=None, folder=None):
+        self.context, self._folder = context or Context(), None if folder is None else os.fsencode(folder)
+        self._handle, self.shape = c_void_p(), (0, 0)
+        for block in blocks:
+            self.append(block)
+
+    def __del__(self):
+        if getattr(self, "_handle", None) and lib:
+            lib.ne_store_free(self._handle)
+
+    def append(self, rows):
+        """More rows; an array of rows x columns."""
+        rows = as_view(rows, "rows")
+        if not self._handle:
+            call(lib.ne_store_create, self.context._handle, rows.cols, self._folder, byref(self._handle))
+        call(lib.ne_store_append, self._handle, byref(rows))
+        self.shape = self.shape[0] + rows.rows, rows.cols
+        return self
+
+    def __len__(self):
+        return self.shape[0]
+
+    def _as_view(self):
+        if not self._handle:
+            raise ValueError("store: it has no rows")
+        view = ne_dense(ctypes.sizeof(ne_dense))
+        call(lib.ne_store_view, self._handle, byref(view))
+        view.array = self  # keeps it
+        return view
+
+    def array(self):
+        """All rows, as a copy in memory."""
+        return as_array(self._as_view()).copy()
+
+
 class Graph(_Object):
     """k nearest neighbors of the rows of x, or an affinity: Graph(n_neighbors=30).build(x)."""
 
@@ -165,9 +209,30 @@ class Graph(_Object):
         return cls._made(context, lib.ne_graph_from_csr, context._handle, code, byref(csr))
 
     def build(self, x):
-        view = as_view(x, "x")
-        self._do("build", byref(view))
+        if is_sparse(x):
+            self._do("build_sparse", byref(as_csr(x, "x")))
+        else:
+            self._do("build", byref(as_view(x, "x")))
         return self
+
+    def save(self, path):
+        """The graph in a file, which Graph.read() reads on any machine."""
+        self._do("save", os.fsencode(path))
+        return self
+
+    @classmethod
+    def read(cls, path, context=None):
+        context = context or Context()
+        return cls._made(context, lib.ne_graph_read, context._handle, os.fsencode(path))
+
+    def query(self, x, queries, k):
+        """indices and distances, each m x k, of the rows of x that are nearest to each of the m queries, by the graph's
+        metric; the graph need not be built."""
+        x, queries = as_view(x, "x"), as_view(queries, "queries")
+        indices, distances = np.zeros((queries.rows, k), np.int64), np.zeros((queries.rows, k))
+        self._do("query", byref(x), byref(queries), byref(as_view(indices, "indices", (np.int64,))),
+                 byref(as_view(distances, "distances")))
+        return indices, distances
 
     @property
     def kind(self):
@@ -225,7 +290,9 @@ def _number(value):
     return int(value) if value.is_integer() else value
 
 
-_ARRAYS = {"bandwidth": "n", "mean": "d", "components": "cd", "explained_variance": "c"}  # results and their shapes
+# Results and their shapes.
+_ARRAYS = {"bandwidth": "n", "mean": "d", "components": "cd", "explained_variance": "c", "explained_variance_ratio": "c",
+           "singular_values": "c", "noise_variance": "1", "eigenvalues": "c", "eigenvectors": "nc", "stress": "1"}
 
 
 class Embedding(_Object):
@@ -258,7 +325,10 @@ class Embedding(_Object):
             super()._set(name, value)
 
     def _fit(self, function, graph, x, out):
-        x = None if x is None else as_view(x, "x")
+        if graph is None and is_sparse(x):
+            function, x = "fit_sparse", as_csr(x, "x")
+        elif x is not None:
+            x = as_view(x, "x")
         self._remember(x, graph)
         y = as_output(out, (self._shape["n"], self._shape["c"]), x.array.dtype if x else np.float32)
         try:
@@ -273,7 +343,8 @@ class Embedding(_Object):
         self._shape = {"n": n, "d": d, "c": self.get("n_components")}
 
     def fit_transform(self, x, out=None):
-        """The coordinates of the rows of x, in an array of x's precision, or in out (any rows of float32, float64)."""
+        """The coordinates of the rows of x, in an array of x's precision, or in out (any rows of float32, float64). x is an
+        array, a memmap, a Store, or a sparse matrix of scipy's."""
         return self._fit("fit", None, x, out)
 
     def fit_graph(self, graph, x=None, out=None):
@@ -305,11 +376,25 @@ class Embedding(_Object):
         call(lib.ne_gradient_check, self._handle, y and byref(y), byref(report))
         return SimpleNamespace(**{name: getattr(report, name) for name, _ in report._fields_[1:]})
 
+    def partial_fit(self, x):
+        """Take in more rows, of a type that can: incremental_pca."""
+        x = as_view(x, "x")
+        self._do("partial_fit", byref(x))
+        self._remember(x, None)
+        return self
+
+    def estimate_memory(self, n, d, dtype=np.float32):
+        """Bytes that a fit to n x d data of the dtype takes at its peak, under the present options."""
+        size = c_size_t()
+        call(lib.ne_estimate_memory, self._handle, n, d, CODES[np.dtype(dtype)], byref(size))
+        return size.value
+
     def transform(self, x, out=None):
         """The coordinates of new rows."""
-        x = as_view(x, "x")
+        sparse = is_sparse(x)
+        x = as_csr(x, "x") if sparse else as_view(x, "x")
         y = as_output(out, (x.rows, self._shape.get("c", 1)), x.array.dtype)
-        self._do("transform", byref(x), byref(y))
+        self._do("transform_sparse" if sparse else "transform", byref(x), byref(y))
         return y.array
 
     def inverse_transform(self, y, out=None):

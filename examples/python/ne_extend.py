@@ -38,7 +38,7 @@ class ne_problem(Structure):
                 ("affinity", POINTER(ne_csr)), ("order", POINTER(c_int64)), ("seed", c_uint64), ("max_iter", c_int64),
                 ("threads", c_int32), ("reference", c_int32), ("context", c_void_p), ("x", POINTER(ne_dense)),
                 ("distances", POINTER(ne_csr)), ("dense_affinity", POINTER(c_float)), ("circle", POINTER(c_int32)),
-                ("circle_row", POINTER(c_int32)), ("metric", c_void_p)]
+                ("circle_row", POINTER(c_int32)), ("metric", c_void_p), ("sparse", POINTER(ne_csr))]
 
     def affinity_arrays(self):
         """start, col and val of the symmetric affinity, rows in working order."""
@@ -135,7 +135,9 @@ class ne_method_ops(Structure):
                 ("get_array", CFUNCTYPE(c_int, c_void_p, c_char_p, POINTER(_doubles), POINTER(c_size_t))),
                 ("clear", CFUNCTYPE(None, c_void_p, c_void_p)), ("neighbors", CFUNCTYPE(c_size_t, c_void_p, c_size_t)),
                 ("before_gradient", CFUNCTYPE(*_hook, c_int64, _floats, POINTER(ne_terms))),
-                ("partial_fit", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, _view))]
+                ("partial_fit", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, _view)),
+                ("fit_sparse", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, POINTER(ne_csr), _view)),
+                ("transform_sparse", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, POINTER(ne_csr), _view))]
 
 
 _registered = []  # tables live as long as the process

@@ -58,7 +58,11 @@ def _declare():
     new, real, whole = POINTER(c_void_p), POINTER(c_double), POINTER(c_int64)
     functions = {
         "ne_context_create": [new], "ne_context_set_log": [handle, log_fn, c_void_p],
-        "ne_graph_create": [handle, new], "ne_graph_build": [handle, view],
+        "ne_store_create": [handle, c_size_t, text, new], "ne_store_append": [handle, view],
+        "ne_store_view": [handle, view],
+        "ne_graph_create": [handle, new], "ne_graph_build": [handle, view], "ne_graph_build_sparse": [handle, csr],
+        "ne_graph_save": [handle, text], "ne_graph_read": [handle, text, new],
+        "ne_graph_query": [handle, view, view, view, view],
         "ne_graph_from_neighbors": [handle, view, view, new], "ne_graph_from_distances": [handle, view, c_size_t, new],
         "ne_graph_from_csr": [handle, c_int, csr, new], "ne_graph_csr": [handle, csr], "ne_graph_get_kind": [handle],
         "ne_affinity_create": [handle, text, new], "ne_affinity_compute": [handle, view, new],
@@ -68,6 +72,9 @@ def _declare():
         "ne_embedding_set_progress": [handle, progress_fn, c_void_p], "ne_embedding_fit": [handle, view, view],
         "ne_embedding_fit_graph": [handle, handle, view, view], "ne_embedding_start": [handle, handle, view],
         "ne_embedding_step": [handle, c_size_t], "ne_embedding_read": [handle, view],
+        "ne_embedding_fit_sparse": [handle, csr, view], "ne_embedding_transform_sparse": [handle, csr, view],
+        "ne_embedding_partial_fit": [handle, view],
+        "ne_estimate_memory": [handle, c_size_t, c_size_t, c_int32, POINTER(c_size_t)],
         "ne_embedding_transform": [handle, view, view], "ne_embedding_inverse_transform": [handle, view, view],
         "ne_score_kl": [handle, handle, view, c_double, real],
         "ne_score_trustworthiness": [handle, view, view, c_size_t, real],
@@ -95,6 +102,7 @@ def _declare():
         getattr(lib, prefix + "_free").argtypes, getattr(lib, prefix + "_free").restype = [handle], None
         count = getattr(lib, prefix + "_option_count")
         count.argtypes, count.restype = [handle], c_size_t
+    lib.ne_store_free.argtypes, lib.ne_store_free.restype = [handle], None
     for name in ("ne_type_name", "ne_type_help"):
         getattr(lib, name).argtypes, getattr(lib, name).restype = [text, c_size_t], text
     lib.ne_pairs_rows.argtypes, lib.ne_pairs_rows.restype = [handle], c_size_t
@@ -190,9 +198,28 @@ def is_viewable(array):
             and (rows <= 1 or (down % size == 0 and down >= cols * size)))
 
 
+_HOST, _MAPPED = 0, 2  # places
+
+
+def is_sparse(x):
+    """Whether x is one of scipy's sparse matrices or arrays; scipy itself is not needed to tell."""
+    return hasattr(x, "tocsr")
+
+
+def _is_mapped(array):
+    """Whether it is a view of a file, which the library then reads in passes and may drop from memory in between; changes
+    that belong to this process alone (mode "c") would be lost."""
+    return isinstance(array, np.memmap) and array._mmap is not None and array.mode in ("r", "r+", "w+")
+
+
 def as_view(array, name, dtypes=(np.float32, np.float64)):
-    """The array as ne_dense, with the array that owns the memory: itself, or a copy where C could not read it."""
-    array = np.asarray(array)
+    """The array as ne_dense, with the array that owns the memory: itself, or a copy where C could not read it. A memmap
+    stays in its file; a store has a view of its own."""
+    if hasattr(array, "_as_view"):
+        return array._as_view()
+    if is_sparse(array):
+        raise TypeError(f"{name}: a sparse matrix, and rows with their zeros are needed: see its toarray()")
+    given, array = array, np.asarray(array)
     if array.ndim != 2:
         raise ValueError(f"{name}: {array.ndim} dimensions, 2 are needed")
     if array.dtype.type not in dtypes:
@@ -202,9 +229,33 @@ def as_view(array, name, dtypes=(np.float32, np.float64)):
     if not is_viewable(array):
         array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     stride = array.strides[0] // array.itemsize if array.shape[0] > 1 else array.shape[1]
-    view = ne_dense(ctypes.sizeof(ne_dense), array.ctypes.data, *array.shape, stride, CODES[array.dtype], 0)
+    in_place = _is_mapped(given) and np.may_share_memory(given, array)
+    view = ne_dense(ctypes.sizeof(ne_dense), array.ctypes.data, *array.shape, stride, CODES[array.dtype],
+                    _MAPPED if in_place else _HOST)
     view.array = array
     return view
+
+
+def as_csr(matrix, name):
+    """scipy's matrix as ne_csr, with the arrays that own the memory; what is no CSR of floats, or names a place twice, is
+    copied."""
+    matrix = matrix.tocsr()
+    if matrix.ndim != 2:
+        raise ValueError(f"{name}: {matrix.ndim} dimensions, 2 are needed")
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    dtype = np.float64 if np.result_type(matrix.dtype, np.float32) == np.float64 else np.float32
+    val = np.ascontiguousarray(matrix.data.astype(dtype, casting="same_kind", copy=False))
+    start = np.ascontiguousarray(matrix.indptr, np.int64)
+    if matrix.shape[1] > 2**31 - 1:
+        raise ValueError(f"{name}: {matrix.shape[1]} columns, 2147483647 are taken at most")
+    col = np.ascontiguousarray(matrix.indices, np.int32)
+    csr = ne_csr(ctypes.sizeof(ne_csr), *matrix.shape, start.ctypes.data_as(POINTER(c_int64)),
+                 col.ctypes.data_as(POINTER(c_int32)), val.ctypes.data, CODES[val.dtype], 0)
+    csr.arrays = start, col, val
+    csr.array = val
+    return csr
 
 
 def as_output(out, shape, dtype):
@@ -214,7 +265,9 @@ def as_output(out, shape, dtype):
     elif not (isinstance(out, np.ndarray) and out.ndim == 2 and out.dtype.type in (np.float32, np.float64)
               and out.flags.writeable and is_viewable(out)):
         raise ValueError("out: a writable float32 or float64 array with contiguous rows is needed")
-    return as_view(out, "out")
+    view = as_view(out, "out")
+    view.place = _HOST
+    return view
 
 
 def as_array(view):

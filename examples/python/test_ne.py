@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import re
+import tempfile
 import threading
 import unittest
 import warnings
@@ -333,7 +334,156 @@ class Pca(unittest.TestCase):
         self.assertEqual(caught.exception.status_name, "NE_UNSUPPORTED")
 
 
+class Rows(unittest.TestCase):
+    """Rows that arrive in blocks, lie in a file, or are sparse."""
+
+    def sparse(self):
+        try:
+            import scipy.sparse
+        except ImportError:
+            self.skipTest("scipy is not there")
+        rng = np.random.default_rng(3)
+        x = np.where(rng.random((150, 40)) < .2, rng.normal(size=(150, 40)), 0).astype(np.float32)
+        x[:50, :5] += 3
+        return x, scipy.sparse
+
+    def test_partial_fits_make_a_whole_one(self):
+        x, _ = clusters(each=60)
+        whole, parts = (ne.Embedding("incremental_pca", n_components=3) for _ in range(2))
+        whole.fit_transform(x.astype(float))
+        for block in np.array_split(x.astype(float), 4):
+            parts.partial_fit(block)
+        self.assertEqual(parts.components.shape, (3, x.shape[1]))
+        np.testing.assert_allclose(parts.mean, x.astype(float).mean(0), rtol=1e-12, atol=1e-12)
+        # Each is the whole SVD up to what the merges cut off, which in these data is the noise: its share is below 1e-3.
+        np.testing.assert_allclose(np.abs(parts.components @ whole.components.T)[:2, :2], np.eye(2), atol=2e-2)
+        self.assertEqual(parts.explained_variance_ratio.shape, (3,))
+        self.assertEqual(parts.noise_variance.shape, (1,))
+        with self.assertRaisesRegex(ne.NeError, "all rows at once"):
+            ne.Embedding("tsne").partial_fit(x)
+
+    def test_memory_is_estimated_before_a_fit(self):
+        embedding = ne.Embedding("tsne")
+        small, large = embedding.estimate_memory(1000, 50), embedding.estimate_memory(8000, 50)
+        self.assertGreater(small, 1000 * 90 * 4)  # three times the perplexity, a float each
+        self.assertGreater(large, 6 * small)
+        self.assertGreater(embedding.estimate_memory(1000, 5000, np.float64), small)
+        with self.assertRaises(MemoryError):
+            embedding.estimate_memory(2**62, 2**10)
+
+    def test_a_store_stands_for_its_rows(self):
+        x, _ = clusters(each=50)
+        store = ne.Store(x[i:i + 40] for i in range(0, len(x), 40))
+        self.assertEqual((store.shape, len(store)), (x.shape, len(x)))
+        np.testing.assert_array_equal(store.array(), x)
+        options = dict(perplexity=10, max_iter=50, knn="exact")
+        y = ne.Embedding("tsne", **options).fit_transform(store)
+        self.assertEqual(y.dtype, np.float32)
+        np.testing.assert_array_equal(y, ne.Embedding("tsne", **options).fit_transform(x))
+        np.testing.assert_array_equal(ne.Graph(n_neighbors=5, knn="exact").build(store).neighbors()[0], nearest(x, 5))
+        store.append(x.astype(float)[:3])
+        self.assertEqual(len(store), len(x) + 3)
+        np.testing.assert_array_equal(store.array()[-3:], x[:3])
+
+    def test_a_store_refuses_what_does_not_fit_and_keeps_what_it_has(self):
+        store = ne.Store([np.ones((3, 4), np.float32)])
+        with self.assertRaisesRegex(ne.NeError, "5"):
+            store.append(np.ones((2, 5), np.float32))
+        bad = np.ones((2, 4))
+        bad[1, 2] = np.nan
+        with self.assertRaisesRegex(ne.NeError, "row 4, column 2"):
+            store.append(bad)
+        np.testing.assert_array_equal(store.array(), np.ones((3, 4)))
+        with self.assertRaisesRegex(ValueError, "no rows"):
+            ne.Embedding("tsne").fit_transform(ne.Store())
+        with self.assertRaisesRegex(ne.NeError, "none/of/these"):
+            ne.Store([bad[:1]], folder="none/of/these")
+
+    def test_a_mapped_file_is_read_where_it_lies(self):
+        x, _ = clusters(each=50)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.npy")
+            np.save(path, x)
+            mapped = np.load(path, mmap_mode="r")
+            self.assertEqual(ne_library.as_view(mapped, "x").place, 2)
+            self.assertEqual(ne_library.as_view(mapped[10:, 2:5], "x").place, 2)
+            self.assertEqual(ne_library.as_view(np.load(path, mmap_mode="c"), "x").place, 0)
+            self.assertEqual(ne_library.as_view(mapped[:, ::2], "x").place, 0)  # a copy
+            self.assertEqual(ne_library.as_view(mapped + 1, "x").place, 0)
+            options = dict(perplexity=10, max_iter=50, knn="exact")
+            out = np.lib.format.open_memmap(os.path.join(folder, "y.npy"), "w+", np.float32, (len(x), 2))
+            y = ne.Embedding("tsne", **options).fit_transform(mapped, out=out)
+            np.testing.assert_array_equal(y, ne.Embedding("tsne", **options).fit_transform(x))
+
+    def test_sparse_rows_are_those_with_their_zeros(self):
+        x, sparse = self.sparse()
+        dense = ne.Graph(n_neighbors=7, knn="exact", metric="euclidean").build(x).neighbors()
+        for kind in (sparse.csr_matrix, sparse.csc_matrix, sparse.coo_array, sparse.csr_array):
+            found = ne.Graph(n_neighbors=7, metric="euclidean").build(kind(x.astype(float))).neighbors()
+            np.testing.assert_array_equal(found[0], dense[0])
+            np.testing.assert_allclose(found[1], dense[1], rtol=1e-5)  # of 40 squares in float
+        y = ne.Embedding("tsne", perplexity=10, max_iter=300).fit_transform(sparse.csr_matrix(x))
+        self.assertEqual((y.shape, y.dtype), ((150, 2), np.float32))
+        labels = (np.arange(150) < 50).astype(int)
+        self.assertGreater(ne.knn_accuracy(y, labels, 5), 0.9)
+
+    def test_pca_of_sparse_rows(self):
+        x, sparse = self.sparse()
+        whole, few = (ne.Embedding("pca", n_components=2) for _ in range(2))
+        y = whole.fit_transform(x.astype(float))
+        z = few.fit_transform(sparse.csr_matrix(x.astype(float)))
+        self.assertEqual(z.dtype, np.float64)
+        np.testing.assert_allclose(z, y, atol=1e-3 * np.abs(y).max())
+        np.testing.assert_allclose(few.mean, x.mean(0), atol=1e-5)
+        np.testing.assert_allclose(few.transform(sparse.csr_matrix(x.astype(float))[:9]), z[:9], atol=1e-4)
+
+    def test_places_named_twice_are_added_up(self):
+        x, sparse = self.sparse()
+        csr = sparse.csr_matrix(x)
+        twice = sparse.csr_matrix((np.repeat(csr.data / 2, 2), np.repeat(csr.indices, 2), csr.indptr * 2), csr.shape)
+        entries = twice.nnz
+        found = [ne.Graph(n_neighbors=7).build(matrix).csr() for matrix in (csr, twice)]
+        for one, other in zip(*found):
+            np.testing.assert_array_equal(one, other)
+        self.assertEqual(twice.nnz, entries)  # the caller's is as it was
+
+    def test_what_needs_zeros_says_so(self):
+        x, sparse = self.sparse()
+        csr = sparse.csr_matrix(x)
+        with self.assertRaisesRegex(TypeError, "toarray"):
+            ne.trustworthiness(csr, x[:, :2], 5)
+        with self.assertRaisesRegex(ne.NeError, "chebyshev"):
+            ne.Graph(metric="chebyshev").build(csr)
+        csr.data[0] = np.nan
+        with self.assertRaisesRegex(ne.NeError, "row 0"):
+            ne.Graph().build(csr)
+
+
 class Graphs(unittest.TestCase):
+    def test_they_are_saved_and_read(self):
+        x, _ = clusters(each=30)
+        graph = ne.Graph(n_neighbors=6, metric="cosine").build(x)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.graph")
+            again = ne.Graph.read(graph.save(path) and path)
+            self.assertEqual(again.kind, "distances")
+            for one, other in zip(graph.csr(), again.csr()):
+                np.testing.assert_array_equal(one, other)
+            with open(path, "r+b") as file:
+                file.truncate(os.path.getsize(path) - 1)
+            with self.assertRaises(ne.NeError) as caught:
+                ne.Graph.read(path)
+            self.assertEqual(caught.exception.status_name, "NE_IO")
+            with self.assertRaisesRegex(ne.NeError, "none"):
+                ne.Graph.read(os.path.join(folder, "none"))
+
+    def test_queries_find_the_nearest_rows(self):
+        x, _ = clusters(each=30)
+        indices, found = ne.Graph(metric="euclidean").query(x, x[5:9], 4)
+        self.assertEqual(indices[:, 0].tolist(), [5, 6, 7, 8])  # each is its own nearest
+        np.testing.assert_array_equal(indices[:, 1:], nearest(x, 3)[5:9])
+        np.testing.assert_allclose(found[:, 1], np.sort(distances(x)[5:9])[:, 1], rtol=1e-5)
+
     def test_neighbors_are_the_nearest(self):
         x, _ = clusters()
         index, distance = ne.Graph(n_neighbors=7, knn="exact", metric="euclidean").build(x).neighbors()

@@ -47,11 +47,10 @@ ne_status affinity_new(ne_context *context, const ne_affinity_ops *ops, ne_affin
     if ((st = options_add(mem, &made->options, "k-NN", knn_options, knn_option_count, sizeof(ne_option), &made->knn)) !=
         NE_OK)
         goto done;
-    if (ops->metric) {
-        made->metric               = (ne_preset){"metric", ops->metric, ops->metric};
-        made->options.presets      = &made->metric;
-        made->options.preset_count = 1;
-    }
+    made->options.presets = made->presets;
+    if (ops->metric) made->presets[made->options.preset_count++] = (ne_preset){"metric", ops->metric, ops->metric};
+    if (ops->combine == NE_COMBINE_UNION) /* which TorchDR has, too */
+        made->presets[made->options.preset_count++] = (ne_preset){"symmetrize", "true", "true"};
     st = options_reset(&made->options);
 done:
     if (st == NE_OK) *affinity = made;

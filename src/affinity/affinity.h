@@ -13,7 +13,7 @@ struct ne_affinity {
     ne_context            *context;
     const ne_affinity_ops *ops;
     option_set             options;
-    ne_preset              metric; /* the table's default */
+    ne_preset              presets[2]; /* what the table has another default for: metric, symmetrize */
     affinity_params        base;
     knn_params             knn;
     void                  *params;

@@ -38,7 +38,9 @@ static ne_status make_row(const dense_affinity *a, size_t row, const float *dist
     ne_status    st     = directed_row(a, row, 0, distances, values);
 
     if (st != NE_OK || a->ops->combine == NE_COMBINE_NONE) return st;
-    if (a->combined && (st = directed_row(a, row, 1, distances, across)) == NE_OK) {
+    if (a->ops == &affinity_student || a->ops == &affinity_gaussian) { /* symmetric already */
+        for (size_t j = 0; j < n; j++) values[j] = (float)(a->scale * (double)values[j]);
+    } else if (a->combined && (st = directed_row(a, row, 1, distances, across)) == NE_OK) {
         if (a->ops->combine == NE_COMBINE_UNION) unite(n, across, values);
         else average(n, across, a->scale, values);
     } else if (a->ops->combine == NE_COMBINE_MEAN) {

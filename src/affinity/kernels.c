@@ -71,6 +71,10 @@ static ne_status student_weights(const void *params, size_t n, size_t count, con
     const double nu = ((const shape_params *)params)->shape;
     (void)n;
     *bandwidth = nu;
+    for (size_t j = 0; j < count; j++)
+        if (!(1 + (double)distances[j] / nu > 0))
+            return ne_fail(NE_INVALID_ARGUMENT, "metric: the kernel has no value at a distance of %g",
+                           (double)distances[j]);
     for (size_t j = 0; j < count; j++) values[j] = (float)pow(1 + (double)distances[j] / nu, -(nu + 1) / 2);
     return NE_OK;
 }

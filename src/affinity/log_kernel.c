@@ -47,6 +47,35 @@ NE_CLONES static void log_kernel_exp(size_t count, double *restrict l)
     for (size_t j = 0; j < count; j++) l[j] = vector_exp_finite(l[j]);
 }
 
+/* k of student with scale 1, t-SNE's kernel, which needs no logarithm: to two bits of a float, less that at self. */
+NE_CLONES static void log_kernel_reciprocals(size_t count, float shape, float factor, const float *restrict c,
+                                             float *restrict k)
+{
+    for (size_t j = 0; j < count; j++) k[j] = factor / (1 + c[j] * shape);
+}
+
+NE_CLONES static double log_kernel_add_floats(size_t count, const float *restrict k)
+{
+    float  s[SIDE] = {0};
+    size_t j       = 0;
+    for (; j + SIDE <= count; j += SIDE)
+        for (size_t e = 0; e < SIDE; e++) s[e] += k[j + e];
+    for (size_t e = 0; j < count; j++, e++) s[e] += k[j];
+    return (double)(((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])));
+}
+
+static int is_reciprocal(const log_kernel *kernel)
+{
+    return kernel->kind == LOG_STUDENT && kernel->scale == 1; /* nu = 1, to the bit */
+}
+
+static void write_reciprocals(const log_kernel *kernel, const kernel_row *row, size_t j, size_t count, double factor,
+                              float *k)
+{
+    log_kernel_reciprocals(count, (float)kernel->shape, (float)factor, row->c + j, k);
+    if (row->self >= j && row->self < j + count) k[row->self - j] = 0;
+}
+
 /* Out of l - shift, which counts as no less than -10000. */
 NE_CLONES static void log_kernel_bound(size_t count, double shift, double *restrict l)
 {
@@ -154,6 +183,12 @@ double kernel_log_sum(const log_kernel *kernel, const kernel_row *row, const dou
 {
     double l[CHUNK], most = -INFINITY, sum = 0;
     float  values[CHUNK];
+    for (size_t j = 0; !f && is_reciprocal(kernel) && j < row->count; j += CHUNK) {
+        const size_t count = row->count - j < CHUNK ? row->count - j : CHUNK;
+        write_reciprocals(kernel, row, j, count, 1, values);
+        sum += log_kernel_add_floats(count, values);
+    }
+    if (sum > 0) return log(sum);
     for (size_t j = 0; j < row->count; j += CHUNK) {
         const size_t count = take_chunk(kernel, row, j, 0, f, l);
         const double top   = log_kernel_most(count, l);
@@ -209,8 +244,14 @@ double kernel_product(const log_kernel *kernel, const kernel_row *row, double ow
 void log_kernel_values(const log_kernel *kernel, const kernel_row *row, double scale, double own,
                        const column_terms *terms, float *values)
 {
-    double l[CHUNK];
-    float  part[CHUNK];
+    const double factor = scale * exp(own);
+    double       l[CHUNK];
+    float        part[CHUNK];
+    if (is_reciprocal(kernel) && !terms && factor > 1e-30 && factor < 1e30) {
+        for (size_t j = 0; j < row->count; j += CHUNK)
+            write_reciprocals(kernel, row, j, row->count - j < CHUNK ? row->count - j : CHUNK, factor, values + j);
+        return;
+    }
     for (size_t j = 0; j < row->count; j += CHUNK) {
         const size_t count = take_chunk(kernel, row, j, own, NULL, l);
         for (size_t k = 0; terms && k < count; k++) {

@@ -54,10 +54,9 @@ static log_kernel others_kernel(const double *dual)
 
 static ne_status scale_row(void *user, size_t row, const float *c)
 {
-    const solve_job *job       = user;
-    const row_view   r         = {job->n, c, job->params->zero_diag ? row : job->n};
-    job->dual[row * DUALS + 1] = (double)row_kth_smallest(&r, (size_t)job->params->k);
-    return NE_OK;
+    const solve_job *job = user;
+    const row_view   r   = {job->n, c, job->params->zero_diag ? row : job->n};
+    return row_scale(&r, row, (size_t)job->params->k, &job->dual[row * DUALS + 1]);
 }
 
 static ne_status sum_row(void *user, size_t row, const float *c)

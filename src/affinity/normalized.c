@@ -134,11 +134,12 @@ static ne_status sum_row(void *user, size_t row, const float *c)
 
 static ne_status scale_row(void *user, size_t row, const float *c)
 {
-    const solve_job *job       = user;
-    const row_view   r         = {job->n, c, job->params->zero_diag ? row : job->n};
-    const double     kth       = (double)row_kth_smallest(&r, (size_t)job->params->k);
-    job->dual[row * DUALS + 1] = job->params->scaling == SCALING_PAPER ? sqrt(fmax(kth, 0)) : kth;
-    return NE_OK;
+    const solve_job *job   = user;
+    const row_view   r     = {job->n, c, job->params->zero_diag ? row : job->n};
+    double          *scale = &job->dual[row * DUALS + 1];
+    const ne_status  st    = row_scale(&r, row, (size_t)job->params->k, scale);
+    if (st == NE_OK && job->params->scaling == SCALING_PAPER) *scale = sqrt(*scale);
+    return st;
 }
 
 static ne_status normalise(const void *params, const ne_pairs *pairs, ne_solution *solution, kernel_maker kernel)

@@ -45,19 +45,23 @@ static int by_scaled(const void *a, const void *b)
 }
 
 /* Rows of distances are ascending. */
-static void find_scales(const csr *d, int squared, double *rho)
+static ne_status find_scales(const csr *d, int squared, double *rho)
 {
     for (size_t i = 0; i < d->rows; i++) {
         const float  *row   = d->val + d->start[i];
         const int64_t count = d->start[i + 1] - d->start[i];
         const int64_t from = count < 4 ? count - 1 : 3, to = count < 6 ? count : 6;
         double        sum = 0;
+        if (count > 0 && row[0] < 0)
+            return ne_fail(NE_INVALID_ARGUMENT,
+                           "metric: row %zu has distance %g to another, a scale takes none below 0", i, (double)row[0]);
         for (int64_t j = from < 0 ? 0 : from; j < to; j++) {
             const double c = fmax((double)row[j], 0);
             sum += squared ? sqrt(c) : c;
         }
         rho[i] = fmax(count > 0 ? sum / (double)(to - from) : 0, 1e-10); /* as in the authors' program */
     }
+    return NE_OK;
 }
 
 static ne_status pacmap_compute(const void *params, ne_context *context, const ne_graph *distances, ne_graph **affinity)
@@ -89,7 +93,7 @@ static ne_status pacmap_compute(const void *params, ne_context *context, const n
         const int64_t count = d->start[i + 1] - d->start[i];
         made.start[i + 1]   = made.start[i] + (count < (int64_t)want ? count : (int64_t)want);
     }
-    find_scales(d, squared, rho);
+    if ((st = find_scales(d, squared, rho)) != NE_OK) goto done;
 #pragma omp parallel for schedule(dynamic, 64) num_threads(threads)
     for (size_t i = 0; i < n; i++) {
         candidate   *list  = scratch + (size_t)omp_get_thread_num() * longest;

@@ -5,11 +5,19 @@
 
 #include <math.h>
 
+/* A column's sum is one thread's, row after row, whatever the number of threads. */
 static void centre(ne_pairs *p, const ne_dense *x, double *mean)
 {
-    for (size_t i = 0; i < p->n; i++)
-        for (size_t j = 0; j < p->d; j++) mean[j] += view_get(x, i, j);
+    const int    threads = context_threads(p->context);
+    const size_t share   = p->d / (size_t)threads + 1;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int t = 0; t < threads; t++) {
+        const size_t j0 = (size_t)t * share, j1 = j0 + share < p->d ? j0 + share : p->d;
+        for (size_t i = 0; i < p->n; i++)
+            for (size_t j = j0; j < j1; j++) mean[j] += view_get(x, i, j);
+    }
     for (size_t j = 0; j < p->d; j++) mean[j] /= (double)p->n;
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t i = 0; i < p->n; i++)
         for (size_t j = 0; j < p->d; j++) p->x[i * p->d + j] = (float)(view_get(x, i, j) - mean[j]);
 }
@@ -27,6 +35,7 @@ static void make_unit(ne_pairs *p, const ne_dense *x, double *row)
 
 static void measure_squares(ne_pairs *p)
 {
+#pragma omp parallel for schedule(static) num_threads(context_threads(p->context))
     for (size_t i = 0; i < p->n; i++) {
         double sum = 0;
         for (size_t j = 0; j < p->d; j++) sum += (double)p->x[i * p->d + j] * (double)p->x[i * p->d + j];

@@ -2,6 +2,7 @@
 #include "affinity/pairs.h"
 #include "base/blas.h"
 #include "base/clones.h"
+#include "cpu/lanes.h"
 
 #include <math.h>
 #include <string.h>
@@ -108,12 +109,39 @@ static void fill_tile(const ne_pairs *p, size_t i0, size_t i1, size_t j0, size_t
     }
 }
 
+/* Infinities and NaNs have all the bits of the exponent. */
+NE_CLONES static int pairs_row_is_finite(size_t count, const float *x)
+{
+    int32_t bad = 0;
+    for (size_t j = 0; j < count; j++) {
+        int32_t bits;
+        memcpy(&bits, x + j, sizeof bits);
+        bad |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !bad;
+}
+
 static int all_finite(const float *x, size_t rows, size_t cols, size_t stride)
 {
     int finite = 1;
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < cols; j++) finite &= isfinite(x[i * stride + j]) != 0;
+    for (size_t i = 0; i < rows; i++) finite &= pairs_row_is_finite(cols, x + i * stride);
     return finite;
+}
+
+/* to[j][i] = from[i][j], in squares of eight, along the rows that are written. */
+NE_CLONES static void pairs_mirror(size_t rows, size_t cols, const float *restrict from, float *restrict to,
+                                   size_t stride)
+{
+    const size_t whole = rows / LANES * LANES, wide = cols / LANES * LANES;
+    for (size_t j = 0; j < wide; j += LANES)
+        for (size_t i = 0; i < whole; i += LANES) {
+            lanes v[LANES];
+            for (size_t k = 0; k < LANES; k++) v[k] = lanes_load(from + (i + k) * stride + j);
+            lanes_transpose(v);
+            for (size_t k = 0; k < LANES; k++) lanes_store(to + (j + k) * stride + i, v[k]);
+        }
+    for (size_t j = 0; j < cols; j++)
+        for (size_t i = j < wide ? whole : 0; i < rows; i++) to[j * stride + i] = from[i * stride + j];
 }
 
 static size_t tile_end(const ne_pairs *p, size_t begin)
@@ -145,8 +173,7 @@ int pairs_fill_right(const ne_pairs *p, size_t row0, float *all, size_t stride)
         float       *out = all + row0 * stride + j0;
         fill_upper(p, row0, row1, j0, j1, out, stride);
         bad |= !all_finite(out, row1 - row0, j1 - j0, stride);
-        for (size_t j = j0; row0 != j0 && j < j1; j++)
-            for (size_t i = row0; i < row1; i++) all[j * stride + i] = all[i * stride + j];
+        if (row0 != j0) pairs_mirror(row1 - row0, j1 - j0, out, all + j0 * stride + row0, stride);
     }
     return !bad;
 }

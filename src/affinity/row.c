@@ -11,7 +11,8 @@
 
 enum {
     SIDE = 8, /* sums side by side: their order is fixed */
-    TILE = 512
+    TILE = 512,
+    FEW  = 64 /* smallest distances that are kept in order */
 };
 
 NE_CLONES static void row_add_exponentials(size_t count, const float *restrict distances, double nearest, double beta,
@@ -196,8 +197,33 @@ static float float_of(int32_t order)
     return x;
 }
 
+/* The k smallest of all but self so far, ascending; a group without a smaller one than the last of them is passed over. */
+NE_CLONES static float row_keep_smallest(size_t count, const float *restrict distances, size_t self, size_t k,
+                                         float *restrict least)
+{
+    enum {
+        GROUP = 64
+    };
+    for (size_t i = 0; i < k; i++) least[i] = INFINITY;
+    for (size_t j = 0; j < count; j += GROUP) {
+        const size_t end  = count - j < GROUP ? count : j + GROUP;
+        int32_t      some = 0;
+        for (size_t e = j; e < end; e++) some |= distances[e] < least[k - 1];
+        for (size_t e = j; some && e < end; e++) {
+            const float d  = distances[e];
+            size_t      at = k - 1;
+            if (!(d < least[at]) || e == self) continue;
+            for (; at > 0 && d < least[at - 1]; at--) least[at] = least[at - 1];
+            least[at] = d;
+        }
+    }
+    return least[k - 1];
+}
+
 float row_kth_smallest(const row_view *r, size_t k)
 {
+    float least[FEW];
+    if (k <= FEW) return row_keep_smallest(r->count, r->distances, r->self, k, least);
     int64_t low = order_of(-INFINITY), high = order_of(INFINITY);
     while (low < high) {
         const int64_t middle = low + (high - low) / 2;
@@ -209,6 +235,16 @@ float row_kth_smallest(const row_view *r, size_t k)
     return float_of((int32_t)low);
 }
 
+ne_status row_scale(const row_view *r, size_t row, size_t k, double *scale)
+{
+    const float nearest = row_find_nearest(r).distance;
+    if (nearest < 0)
+        return ne_fail(NE_INVALID_ARGUMENT, "metric: row %zu has distance %g to another, a scale takes none below 0",
+                       row, (double)nearest);
+    *scale = (double)row_kth_smallest(r, k);
+    return NE_OK;
+}
+
 int row_search_step(row_search *search, double f, double slope, double *u)
 {
     double step = slope > 0 ? -f / slope : f > 0 ? -3.0 : 3.0, next;
@@ -216,7 +252,8 @@ int row_search_step(row_search *search, double f, double slope, double *u)
     else search->high = *u;
     step = step > 3 ? 3 : step < -3 ? -3 : step;
     next = *u + step;
-    if (next <= search->low || next >= search->high)
+    /* Half of the bracket at most: steps from end to end would leave it as it is. */
+    if (next <= search->low || next >= search->high || fabs(step) > (search->high - search->low) / 2)
         next = isinf(search->high)  ? search->low + 3
                : isinf(search->low) ? search->high - 3
                                     : (search->low + search->high) / 2;

@@ -59,8 +59,11 @@ double row_precision(double bandwidth);
 /* entropic.c: the three numbers that give a row's weights the perplexity, its logarithm to `tol`. */
 void entropic_search(const row_view *r, double perplexity, int64_t max_iter, double tol, double dual[ROW_DUALS]);
 
-/* The k-th smallest, 1 <= k <= others, by bisection over the bits of a float: 32 counting passes, no scratch. */
+/* The k-th smallest, 1 <= k <= others: in one pass that keeps the k smallest up to k = 64, beyond by bisection over the bits
+ * of a float in 32 counting passes, without scratch. */
 float row_kth_smallest(const row_view *r, size_t k);
+/* The same as the scale of row `row`. errors: NE_INVALID_ARGUMENT where distances are negative, as under angular. */
+ne_status row_scale(const row_view *r, size_t row, size_t k, double *scale);
 
 /* The root of an increasing f on the whole line, by Newton steps clipped to 3 and kept inside the bracket that the signs
  * of f make. Call with f and its slope at *u until it returns 0: it moves *u and tells whether that changed anything. */

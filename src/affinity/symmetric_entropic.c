@@ -12,7 +12,8 @@
  * as preconditioner: three to ten products a step. Values and gradients are summed over all pairs, in double where S is not
  * small. The products only have to point well: they run over the pairs that count, or where these are too many, over all in
  * float.
- * A row whose entropy is above its bound however small e_i is has no bound to meet: its e_i stops at a floor. A step is
+ * A row whose entropy is above its bound however small e_i is has no bound to meet: its e_i stops at a floor, high
+ * enough for the products, whose weights are floats, to tell the curvatures of two such rows apart. A step is
  * two visits of n^2 exponentials; memory is linear, but for the list: see pair_list_most(). */
 #include "affinity/cg.h"
 #include "affinity/input.h"
@@ -299,7 +300,7 @@ static ne_status begin(symmetric_state *s)
     }
     qsort(s->work, good, sizeof *s->work, ascending);
     middle   = good ? s->work[good / 2] : mean > 0 ? mean : 1;
-    s->floor = 1e-8 * middle;
+    s->floor = 1e-6 * middle;
     for (size_t i = 0; i < n; i++) {
         const double e = isfinite(s->e[i]) ? fmin(fmax(s->e[i], 1e-3 * middle), 1e6 * middle) : middle;
         s->m[i] -= e * log(s->theta[i]);

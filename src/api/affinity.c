@@ -111,7 +111,7 @@ ne_status ne_affinity_compute_dense(ne_affinity *affinity, const ne_dense *x, co
 {
     ne_status st;
     if (!affinity) return api_null("affinity");
-    if ((st = check_data(x)) != NE_OK || (st = view_check(y, "y")) != NE_OK) return st;
+    if ((st = check_data(x)) != NE_OK || (st = view_check_output(y, "y")) != NE_OK) return st;
     st = view_check_shape(y, "y", x->rows, x->rows);
     return st == NE_OK ? affinity_compute_dense(affinity, x, y) : st;
 }

@@ -18,6 +18,14 @@ static const ne_option context_options[] = {
      .preset  = "auto",
      .choices = "auto|cpu",
      .help    = "where the work is done; this version has the CPU backend only"},
+    {.name   = "stream_buffer",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(context_params, stream_buffer),
+     .preset = "536870912",
+     .min    = 4096,
+     .max    = 1e15,
+     .unit   = "bytes",
+     .help   = "of the rows of an NE_MAPPED x that are held at once; the more, the fewer passes over the file"},
 };
 
 ne_status ne_context_create_with(const ne_allocator *allocator, ne_context **context)

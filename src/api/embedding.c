@@ -152,7 +152,7 @@ ne_status ne_embedding_start(ne_embedding *embedding, const ne_graph *graph, con
     if (embedding->ops->fit)
         return ne_fail(NE_UNSUPPORTED, "%s: has no steps, use ne_embedding_fit()", embedding->ops->name);
     embedding->busy = 1;
-    st              = embedding_start(embedding, graph, x);
+    st              = embedding_start(embedding, graph, x, NULL);
     embedding->busy = 0;
     return st;
 }
@@ -182,7 +182,11 @@ static ne_status fit_model(ne_embedding *e, const ne_dense *x, const ne_dense *y
     if ((st = view_check_finite(x, "x")) != NE_OK) return st;
     model = memory_zero(&context->memory, 1, e->ops->state_size);
     if (!model) return NE_OUT_OF_MEMORY;
-    st = e->ops->fit(e->params.method, context, model, x, y);
+    e->busy            = 1;
+    context->reporting = &e->progress;
+    st                 = e->ops->fit(e->params.method, context, model, x, y);
+    context->reporting = NULL;
+    e->busy            = 0;
     if (st == NE_OK) {
         if (e->model && e->ops->clear) e->ops->clear(context, e->model);
         memory_free(&context->memory, e->model);
@@ -198,7 +202,7 @@ static ne_status fit_any(ne_embedding *e, const ne_graph *graph, const ne_dense 
 {
     ne_status st = check_free(e);
     if (st != NE_OK) return st;
-    if ((st = view_check(y, "y")) != NE_OK) return st;
+    if ((st = view_check_output(y, "y")) != NE_OK) return st;
     if (x && (st = view_check(x, "x")) != NE_OK) return st;
     if (e->ops->fit) {
         int64_t c = 0;
@@ -248,14 +252,14 @@ ne_status ne_embedding_transform(const ne_embedding *e, const ne_dense *x, const
     if (!e) return api_null("embedding");
     if (!e->ops->fit) {
         if ((st = view_check(x, "x")) != NE_OK || (st = view_check_finite_f32(x, "x")) != NE_OK) return st;
-        return (st = view_check(y, "y")) == NE_OK ? embedding_transform(e, x, y) : st;
+        return (st = view_check_output(y, "y")) == NE_OK ? embedding_transform(e, x, y) : st;
     }
     if (!e->ops->transform)
         return ne_fail(NE_UNSUPPORTED, "%s: has no map for new rows; fit them together with the old ones",
                        e->ops->name);
     if (!e->model) return ne_fail(NE_NOT_FITTED, "%s: nothing has been fitted", e->ops->name);
     if ((st = view_check(x, "x")) != NE_OK || (st = view_check_finite(x, "x")) != NE_OK) return st;
-    if ((st = view_check(y, "y")) != NE_OK) return st;
+    if ((st = view_check_output(y, "y")) != NE_OK) return st;
     return e->ops->transform(e->params.method, e->context, e->model, x, y);
 }
 
@@ -266,7 +270,7 @@ ne_status ne_embedding_inverse_transform(const ne_embedding *e, const ne_dense *
     if (!e->ops->inverse_transform) return ne_fail(NE_UNSUPPORTED, "%s: has no map back to the data", e->ops->name);
     if (!e->model) return ne_fail(NE_NOT_FITTED, "%s: nothing has been fitted", e->ops->name);
     if ((st = view_check(y, "y")) != NE_OK || (st = view_check_finite(y, "y")) != NE_OK) return st;
-    if ((st = view_check(x, "x")) != NE_OK) return st;
+    if ((st = view_check_output(x, "x")) != NE_OK) return st;
     return e->ops->inverse_transform(e->params.method, e->context, e->model, y, x);
 }
 

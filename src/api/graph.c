@@ -183,8 +183,10 @@ ne_status ne_graph_query(const ne_graph *graph, const ne_dense *x, const ne_dens
         (st = view_check_shape(queries, "queries", queries->rows, x->cols)) != NE_OK ||
         (st = view_check_finite_f32(queries, "queries")) != NE_OK ||
         (st = view_check_integer(indices, "indices")) != NE_OK ||
+        (st = view_check_output(indices, "indices")) != NE_OK ||
         (st = view_check_shape(indices, "indices", queries->rows, indices->cols)) != NE_OK ||
         (st = view_check(distances, "distances")) != NE_OK ||
+        (st = view_check_output(distances, "distances")) != NE_OK ||
         (st = view_check_shape(distances, "distances", queries->rows, indices->cols)) != NE_OK)
         return st;
     const size_t k = indices->cols, m = queries->rows;

@@ -94,14 +94,16 @@ typedef enum knn_method {
 } knn_method;
 
 typedef enum faiss_index {
-    FAISS_FLAT = 0,
-    FAISS_IVF  = 1,
-    FAISS_HNSW = 2
+    FAISS_FLAT  = 0,
+    FAISS_IVF   = 1,
+    FAISS_HNSW  = 2,
+    FAISS_IVFPQ = 3
 } faiss_index;
 
 typedef struct faiss_options {
     int64_t index;                                             /* faiss_index */
     int64_t nlist, nprobe, hnsw_m, ef_construction, ef_search; /* nlist, ef_search: 0 chooses */
+    int64_t pq_m, pq_bits;                                     /* ivfpq: codes a row, bits a code */
 } faiss_options;
 
 typedef struct knn_request {
@@ -112,7 +114,8 @@ typedef struct knn_request {
     double               recall; /* target of the approximate engine, (0, 1] */
     uint64_t             seed;
     const progress      *progress;
-    const faiss_options *faiss; /* with KNN_FAISS only */
+    const faiss_options *faiss;  /* with KNN_FAISS only */
+    const ne_csr        *sparse; /* in place of x, for knn_sparse */
 } knn_request;
 
 typedef struct knn_result {
@@ -127,6 +130,7 @@ typedef struct knn_result {
  *     ties), variance[count] descending (divisor n - 1). count <= min(n, d). */
 typedef struct pca_job {
     const ne_dense *x;
+    const ne_csr   *sparse; /* in place of x, for pca_sparse */
     size_t          count;
     uint64_t        seed;
     double         *mean, *components, *variance;
@@ -186,6 +190,9 @@ struct ne_backend {
     ne_status (*knn_query)(ne_context *context, const knn_request *request, const ne_dense *queries, int32_t *index,
                            float *distance);
     ne_status (*pca)(ne_context *context, const pca_job *job);
+    /* The same two of sparse rows: knn exactly, and for some metrics only. */
+    ne_status (*knn_sparse)(ne_context *context, const knn_request *request, knn_result *result);
+    ne_status (*pca_sparse)(ne_context *context, const pca_job *job);
     ne_status (*attract)(ne_context *context, const attraction_job *job);
     ne_status (*repulsion_create)(ne_context *context, const repulsion_plan *plan, repulsion **made);
     ne_status (*repulse)(ne_context *context, repulsion *with, repulsion_job *job);

@@ -11,7 +11,7 @@
 typedef struct ne_backend ne_backend; /* backend/backend.h */
 
 typedef struct context_params {
-    int64_t threads, device;
+    int64_t threads, device, stream_buffer;
 } context_params;
 
 struct ne_context {
@@ -23,6 +23,8 @@ struct ne_context {
     const ne_backend *backend;
     ne_log_fn         log;
     void             *log_user;
+
+    const struct progress *reporting; /* where a fit without steps, running now, may report; or NULL */
 };
 
 /* How many threads a parallel region may use: pass it to num_threads(). At least 1. */

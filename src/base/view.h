@@ -9,15 +9,27 @@
 
 /* --- Checks. errors: NE_INVALID_ARGUMENT with the text "name: value, rule"; NE_UNSUPPORTED for memory of a device. */
 
-/* A view of floats: at least one row and one column, NE_F32 or NE_F64, host memory, a stride that holds a row. */
+/* A view of floats: at least one row and one column, NE_F32 or NE_F64, memory of the host, mapped or not, a stride that
+ * holds a row. */
 ne_status view_check(const ne_dense *view, const char *name);
 /* The same of integers: NE_I32 or NE_I64. */
 ne_status view_check_integer(const ne_dense *view, const char *name);
+/* Either, and written to: not mapped. */
+ne_status view_check_output(const ne_dense *view, const char *name);
 ne_status view_check_shape(const ne_dense *view, const char *name, size_t rows, size_t cols);
 /* No NaN and no infinity; the text names the first bad row and column. */
 ne_status view_check_finite(const ne_dense *view, const char *name);
 /* The same, and no number that is infinite as a float: for what is going to be kept in single precision. */
 ne_status view_check_finite_f32(const ne_dense *view, const char *name);
+ne_status view_check_finite_f32_from(const ne_dense *view, const char *name, size_t row0); /* row 0 is called row0 */
+
+/* --- Pages of a view that is mapped; nothing is done for others. Safe from any thread. */
+
+size_t view_row_bytes(const ne_dense *view); /* of any view: from one row to the next */
+/* Rows [row0, row1) will be read soon: the system starts to load them. */
+void view_fetch(const ne_dense *view, size_t row0, size_t row1);
+/* Row of a pass over all rows in order: now and then the next few megabytes are asked for. */
+void view_fetch_next(const ne_dense *view, size_t row);
 
 /* --- Access. */
 

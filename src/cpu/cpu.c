@@ -2,8 +2,10 @@
 #include "cpu/attract.h"
 #include "cpu/knn.h"
 #include "cpu/knn_query.h"
+#include "cpu/knn_sparse.h"
 #include "cpu/negatives.h"
 #include "cpu/pca.h"
+#include "cpu/pca_sparse.h"
 #include "cpu/repulsion.h"
 #include "cpu/update.h"
 
@@ -12,6 +14,8 @@ const ne_backend backend_cpu = {
     .knn              = cpu_knn,
     .knn_query        = cpu_knn_query,
     .pca              = cpu_pca,
+    .knn_sparse       = cpu_knn_sparse,
+    .pca_sparse       = cpu_pca_sparse,
     .attract          = cpu_attract,
     .repulsion_create = cpu_repulsion_create,
     .repulse          = cpu_repulse,

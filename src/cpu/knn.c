@@ -2,8 +2,10 @@
 #include "cpu/knn.h"
 
 #include "cpu/knn_approximate.h"
+#include "cpu/knn_bound.h"
 #include "cpu/knn_exact.h"
 #include "cpu/knn_faiss.h"
+#include "cpu/knn_stream.h"
 
 #include <math.h>
 
@@ -34,7 +36,7 @@ ne_status cpu_knn(ne_context *context, const knn_request *request, knn_result *r
                                .k         = copies && k + 1 > rows.count ? rows.count : k + (size_t)copies,
                                .skip_self = !copies,
                                .progress  = request->progress,
-                               .recall    = request->recall,
+                               .recall    = request->method == KNN_EXACT ? 1 : request->recall,
                                .seed      = request->seed};
     index                   = memory_new(mem, n, k * sizeof *index);
     distance                = memory_new(mem, n, k * sizeof *distance);
@@ -47,14 +49,15 @@ ne_status cpu_knn(ne_context *context, const knn_request *request, knn_result *r
         goto done;
     }
 
-    int32_t *to_index    = copies ? near_index : index;
-    float   *to_distance = copies ? near_distance : distance;
-    if (request->method == KNN_APPROXIMATE || (request->method == KNN_AUTO && rows.count >= EXACT_BELOW)) {
-        st = knn_approximate(context, &search, to_index, to_distance, &recall, &exact);
-    } else if (request->method == KNN_FAISS) {
+    int32_t  *to_index    = copies ? near_index : index;
+    float    *to_distance = copies ? near_distance : distance;
+    const int automatic   = rows.count >= EXACT_BELOW || knn_stream_is_needed(context, &rows);
+    if (request->method == KNN_FAISS) {
         st = knn_faiss(context, &search, request->faiss, to_index, to_distance, &recall, &exact);
-    } else {
+    } else if (request->method == KNN_AUTO && !automatic) {
         st = knn_exact(context, &search, to_index, to_distance);
+    } else { /* which makes exact searches too */
+        st = knn_approximate(context, &search, to_index, to_distance, &recall, &exact);
     }
     if (st != NE_OK) goto done;
     if (copies) knn_distinct_spread(context, &rows.distinct, search.k, near_index, near_distance, k, index, distance);
@@ -72,13 +75,18 @@ done:
 
 double cpu_knn_bytes(const ne_context *context, const knn_request *request)
 {
-    const double n = (double)request->x->rows, d = (double)request->x->cols, k = (double)request->k;
-    double       kept, search;
-    const double rows = knn_rows_bytes(request->x, request->metric, &kept);
-    if (request->method == KNN_FAISS) search = n * (d + k + 1) * sizeof(float) + n * (k + 1) * sizeof(int64_t);
-    else if (request->recall < 1 && metric_kind_of(request->metric) != METRIC_ANGULAR &&
+    const double      n = (double)request->x->rows, d = (double)request->x->cols, k = (double)request->k;
+    double            kept, search;
+    const metric_kind kind = metric_kind_of(request->metric);
+    const int         bounded =
+        kind == METRIC_SQEUCLIDEAN || kind == METRIC_EUCLIDEAN || kind == METRIC_COSINE || kind == METRIC_CORRELATION;
+    const double rows = knn_rows_bytes(context, request->x, request->metric, &kept);
+    if (request->method == KNN_FAISS) search = knn_faiss_bytes(n, d, k, request->faiss);
+    else if (request->recall < 1 && kind != METRIC_ANGULAR &&
              (request->method == KNN_APPROXIMATE || (request->method == KNN_AUTO && n >= EXACT_BELOW)))
-        search = knn_approximate_bytes(context, n, d, k);
+        search = knn_approximate_bytes(context, n, d, k, bounded);
     else search = knn_exact_bytes(context, n, d, k);
+    if (request->method == KNN_EXACT && n >= KNN_BOUND_ROWS && d >= KNN_BOUND_COLUMNS)
+        search = fmax(search, knn_approximate_bytes(context, n, d, k, bounded));
     return fmax(rows, kept + n * k * (sizeof(int32_t) + sizeof(float)) + search);
 }

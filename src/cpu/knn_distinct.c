@@ -3,6 +3,7 @@
 #include "cpu/knn_distinct.h"
 
 #include "base/clones.h"
+#include "base/view.h"
 
 #include <string.h>
 
@@ -106,7 +107,10 @@ ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct
     }
 
 #pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)n *(double)x->cols))
-    for (size_t i = 0; i < n; i++) hash[i] = hash_of(x, i);
+    for (size_t i = 0; i < n; i++) {
+        view_fetch_next(x, i);
+        hash[i] = hash_of(x, i);
+    }
 
     made->count = number_groups(x, hash, table, slots, made->first, group);
     if (made->count == n) {

@@ -15,16 +15,20 @@
 #include "cpu/knn_exact.h"
 
 #include "base/blas.h"
+#include "base/view.h"
 #include "cpu/top_k.h"
 
 #include <math.h>
 #include <omp.h>
+#include <string.h>
 
 enum {
     BLOCK       = 512, /* rows of a block: two packed blocks and a slab of products per thread */
     SMALL_BLOCK = 128, /* where BLOCK would leave threads without work */
     SLAB        = 256, /* rows of one product; another value of these three: other last bits of the products */
-    SEGMENTS    = 32   /* of all columns, in knn_exact_some */
+    SEGMENTS    = 32,  /* of all columns, in knn_exact_some */
+    BLOCK_STEP  = 16,  /* wide rows: blocks of a multiple of this, as large as BLOCK_BYTES hold */
+    BLOCK_BYTES = 16 << 20
 };
 
 typedef struct exact {
@@ -47,6 +51,12 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t block_rows(size_t n, size_t width)
+{
+    const size_t fit = BLOCK_BYTES / (width * sizeof(float)) / BLOCK_STEP * BLOCK_STEP;
+    return smaller(n < 8 * BLOCK ? SMALL_BLOCK : BLOCK, fit ? fit : BLOCK_STEP);
+}
+
 static ne_status exact_create(ne_context *context, const knn_search *search, size_t lists, exact *e)
 {
     const ne_allocator *mem       = &context->memory;
@@ -59,7 +69,7 @@ static ne_status exact_create(ne_context *context, const knn_search *search, siz
     *e                  = (exact){.rows = rows, .k = search->k, .skip_self = search->skip_self, .tiled = tiled};
     e->values_are_final = direct && !(tiled && rows->kind == METRIC_MANHATTAN);
     e->keep             = e->values_are_final ? e->k : smaller(e->k + 16 + e->k / 8, available);
-    e->block            = rows->count < 8 * BLOCK ? SMALL_BLOCK : BLOCK;
+    e->block            = block_rows(rows->count, rows->width);
     e->threads          = knn_threads(context, (double)lists * (double)rows->count * (double)rows->width);
     e->scratch_size     = 2 * e->block * rows->width + SLAB * e->block;
     st                  = top_k_create(mem, lists, e->keep, &e->lists);
@@ -221,21 +231,47 @@ enum {
     PIECE = 256
 };
 
+/* Row i against rows j0 .. end - 1. */
+static void offer_pairwise(exact *e, size_t slot, size_t i, size_t j0, size_t end)
+{
+    uint32_t ids[PIECE];
+    float    distance[PIECE];
+    for (; j0 < end; j0 += PIECE) {
+        const size_t count = smaller(PIECE, end - j0);
+        for (size_t l = 0; l < count; l++) ids[l] = (uint32_t)(j0 + l);
+        knn_rows_distances(e->rows, i, ids, count, distance);
+        offer(e, slot, i, distance, e->zeros, j0, count);
+    }
+}
+
 /* The list of `slot` from all pairs of row i. */
 static void search_pairwise(exact *e, size_t slot, size_t i)
 {
-    const knn_rows *rows = e->rows;
-    uint32_t        ids[PIECE];
-    float           distance[PIECE];
     top_k_reset(&e->lists, slot, slot + 1);
-    for (size_t j0 = 0; j0 < rows->count; j0 += PIECE) {
-        const size_t count = smaller(PIECE, rows->count - j0);
-        for (size_t l = 0; l < count; l++) ids[l] = (uint32_t)(j0 + l);
-        knn_rows_distances(rows, i, ids, count, distance);
-        offer(e, slot, i, distance, e->zeros, j0, count);
-    }
+    offer_pairwise(e, slot, i, 0, e->rows->count);
     top_k_shrink(&e->lists, slot);
     top_k_sort(e->lists.key + slot * e->lists.room, e->lists.count[slot]);
+}
+
+/* The same for all lists that are unsure, in one pass over rows that are not in memory. */
+static void search_together(exact *e, const int32_t *query, size_t count)
+{
+    const knn_rows *rows = e->rows;
+    const size_t    step = BLOCK_BYTES / view_row_bytes(&rows->x) + 1;
+    for (size_t s = 0; s < count; s++)
+        if (e->unsure[s]) top_k_reset(&e->lists, s, s + 1);
+    for (size_t j0 = 0; j0 < rows->count; j0 += step) {
+        const size_t end = smaller(j0 + step, rows->count);
+        if (end < rows->count) view_fetch(&rows->x, knn_rows_source(rows, end), knn_rows_source(rows, end) + step);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(e->threads)
+        for (size_t s = 0; s < count; s++)
+            if (e->unsure[s]) offer_pairwise(e, s, query ? (size_t)query[s] : s, j0, end);
+    }
+    for (size_t s = 0; s < count; s++)
+        if (e->unsure[s]) {
+            top_k_shrink(&e->lists, s);
+            top_k_sort(e->lists.key + s * e->lists.room, e->lists.count[s]);
+        }
 }
 
 /* Measure the listed rows again; 1 where the k nearest are surely among them. */
@@ -249,7 +285,11 @@ static int measure(exact *e, size_t slot, size_t i)
             const size_t piece = smaller(PIECE, count - a);
             uint32_t     ids[PIECE];
             float        distance[PIECE];
-            for (size_t l = 0; l < piece; l++) ids[l] = top_k_id(key[a + l]);
+            for (size_t l = 0; l < piece; l++) {
+                ids[l]              = top_k_id(key[a + l]);
+                const size_t source = knn_rows_source(e->rows, ids[l]);
+                view_fetch(&e->rows->x, source, source + 1);
+            }
             knn_rows_distances(e->rows, i, ids, piece, distance);
             for (size_t l = 0; l < piece; l++) key[a + l] = top_k_key(distance[l], ids[l]);
         }
@@ -272,11 +312,13 @@ static void write_out(const exact *e, size_t slot, int32_t *index, float *distan
 /* Lists to results: row of list s is query[s], or s. */
 static ne_status finish(exact *e, const int32_t *query, size_t count, int32_t *index, float *distance)
 {
+    const int together = e->rows->x.place == NE_MAPPED;
 #pragma omp parallel for schedule(dynamic, 16) num_threads(e->threads)
     for (size_t s = 0; s < count; s++) e->unsure[s] = (unsigned char)!measure(e, s, query ? (size_t)query[s] : s);
+    if (together && memchr(e->unsure, 1, count)) search_together(e, query, count);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(e->threads)
     for (size_t s = 0; s < count; s++) {
-        if (e->unsure[s]) search_pairwise(e, s, query ? (size_t)query[s] : s);
+        if (e->unsure[s] && !together) search_pairwise(e, s, query ? (size_t)query[s] : s);
         write_out(e, s, index + s * e->k, distance + s * e->k);
     }
     return exact_check(e);
@@ -327,7 +369,8 @@ static void search_segment(exact *e, const int32_t *query, size_t queries, const
     const size_t    blocks  = (rows->count + e->block - 1) / e->block;
     float          *columns = scratch, *value = scratch + 2 * e->block * rows->width;
     for (size_t b = segment * blocks / SEGMENTS; b < (segment + 1) * blocks / SEGMENTS; b++) {
-        const size_t j0 = b * e->block, width = smaller(e->block, rows->count - j0);
+        const size_t j0 = b * e->block, width = smaller(e->block, rows->count - j0), end = j0 + width;
+        if (end < rows->count) view_fetch(&rows->x, knn_rows_source(rows, end), knn_rows_source(rows, end) + e->block);
         pack_columns(e, j0, width, columns);
         for (size_t q0 = 0; q0 < queries; q0 += SLAB) {
             const size_t slab = smaller(SLAB, queries - q0);
@@ -374,7 +417,7 @@ done:
 static double lists_bytes(const ne_context *context, double n, double width, double k, double lists)
 {
     const double keep  = fmin(k + 16 + floor(k / 8), n);
-    const double block = n < 8 * BLOCK ? SMALL_BLOCK : BLOCK, scratch = block * (2 * width + SLAB);
+    const double block = (double)block_rows((size_t)n, (size_t)width), scratch = block * (2 * width + SLAB);
     return top_k_bytes(lists, keep) + lists * (sizeof(size_t) + 1) +
            (context_threads(context) * scratch + BLOCK) * sizeof(float);
 }

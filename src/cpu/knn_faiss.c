@@ -41,6 +41,13 @@ static ne_status find_plugin(void **library, knn_faiss_search_fn *search)
     return NE_OK;
 }
 
+/* Codes are of equal numbers of columns; zeros fill up the last one. */
+static size_t index_columns(size_t width, const faiss_options *o)
+{
+    const size_t m = (size_t)o->pq_m;
+    return o->index == FAISS_IVFPQ ? (width + m - 1) / m * m : width;
+}
+
 /* What the options leave open is chosen from the number of rows. */
 static knn_faiss_job make_job(const ne_context *context, const knn_rows *rows, const faiss_options *o, size_t k)
 {
@@ -49,15 +56,34 @@ static knn_faiss_job make_job(const ne_context *context, const knn_rows *rows, c
     while (lists * lists < 4 * n && lists * 39 < n) lists++; /* faiss trains on 39 rows a list, at least */
     if (o->nlist) lists = o->nlist < n ? o->nlist : n;
     return (knn_faiss_job){.n               = rows->count,
-                           .d               = rows->width,
+                           .d               = index_columns(rows->width, o),
                            .k               = k,
                            .threads         = context_threads(context),
                            .index           = o->index,
                            .nlist           = lists,
                            .nprobe          = o->nprobe < lists ? o->nprobe : lists,
                            .hnsw_m          = o->hnsw_m,
+                           .pq_m            = o->pq_m,
+                           .pq_bits         = o->pq_bits,
                            .ef_construction = o->ef_construction,
                            .ef_search       = o->ef_search ? o->ef_search : (int64_t)(k + k / 4)};
+}
+
+static ne_status check_codes(const knn_rows *rows, const faiss_options *o)
+{
+    if (o->index != FAISS_IVFPQ) return NE_OK;
+    if (o->pq_m > (int64_t)rows->width)
+        return ne_fail(NE_OUT_OF_RANGE, "faiss_pq_m: %lld, x has %zu columns", (long long)o->pq_m, rows->width);
+    if (1ll << o->pq_bits > (long long)rows->count)
+        return ne_fail(NE_OUT_OF_RANGE, "faiss_pq_bits: %lld takes %lld rows that differ, x has %zu",
+                       (long long)o->pq_bits, 1ll << o->pq_bits, rows->count);
+    return NE_OK;
+}
+
+/* How many are to be found for each row, itself among them: codes are coarse, and it is here that they are put right. */
+static size_t found_rows(size_t n, size_t k, const faiss_options *o)
+{
+    return smaller((o->index == FAISS_IVFPQ ? 2 : 1) * (k + 1) + EXTRA, n);
 }
 
 /* The nearest k of row i out of what was found; 1 where they are fewer. */
@@ -124,16 +150,17 @@ ne_status knn_faiss(ne_context *context, const knn_search *search, const faiss_o
     if (rows->space != KNN_EUCLIDEAN)
         return ne_fail(NE_UNSUPPORTED, "metric: %s, knn=faiss takes sqeuclidean, euclidean, cosine and correlation",
                        rows->metric->name);
+    if ((st = check_codes(rows, options)) != NE_OK) goto done;
     if ((st = find_plugin(&library, &find)) != NE_OK) goto done;
-    knn_faiss_job job = make_job(context, rows, options, smaller(search->k + 1 + EXTRA, rows->count));
-    packed            = memory_new(mem, rows->count, rows->width * sizeof *packed);
+    knn_faiss_job job = make_job(context, rows, options, found_rows(rows->count, search->k, options));
+    packed            = memory_zero(mem, rows->count, job.d * sizeof *packed);
     found             = memory_new(mem, rows->count, job.k * sizeof *found);
     if (!packed || !found) {
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t i = 0; i < rows->count; i++) knn_rows_pack(rows, NULL, i, 1, packed + i * rows->width);
+    for (size_t i = 0; i < rows->count; i++) knn_rows_pack(rows, NULL, i, 1, packed + i * job.d);
     job.rows       = packed;
     job.found      = found;
     job.error      = text;
@@ -155,4 +182,10 @@ done:
     memory_free(mem, packed);
     memory_free(mem, found);
     return st;
+}
+
+double knn_faiss_bytes(double n, double width, double k, const faiss_options *options)
+{
+    return n * (double)index_columns((size_t)width, options) * sizeof(float) +
+           n * (double)found_rows((size_t)n, (size_t)k, options) * sizeof(int64_t);
 }

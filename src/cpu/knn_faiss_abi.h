@@ -11,14 +11,15 @@
 #define KNN_FAISS_VERSION "ne_faiss_version" /* an int: KNN_FAISS_ABI of its sources */
 
 enum {
-    KNN_FAISS_ABI = 1
+    KNN_FAISS_ABI = 2
 };
 
 typedef struct knn_faiss_job {
-    const float *rows; /* n x d: the index, and the queries */
+    const float *rows; /* n x d: the index, and the queries; with ivfpq filled up with zero columns */
     size_t       n, d, k;
     int          threads;
     int64_t      index, nlist, nprobe, hnsw_m, ef_construction, ef_search; /* index: faiss_index */
+    int64_t      pq_m, pq_bits;                                            /* pq_m divides d */
     int64_t     *found; /* n x k, nearest by squared euclidean distance first, the row itself among them; -1: none */
     char        *error; /* text where the return value is not 0 */
     size_t       error_size;

@@ -5,6 +5,7 @@
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexIVFPQ.h>
 #include <omp.h>
 
 #include <cstdio>
@@ -15,9 +16,10 @@
 namespace {
 
 enum {
-    FLAT = 0,
-    IVF  = 1,
-    HNSW = 2
+    FLAT  = 0,
+    IVF   = 1,
+    HNSW  = 2,
+    IVFPQ = 3
 };
 
 void search(const knn_faiss_job *job)
@@ -33,6 +35,15 @@ void search(const knn_faiss_job *job)
         index.reset(ivf);
         ivf->cp.min_points_per_centroid = 1; // fewer rows than it likes: no reason to write to stderr
         ivf->nprobe                     = static_cast<size_t>(job->nprobe);
+        ivf->train(n, job->rows);
+    } else if (job->index == IVFPQ) {
+        coarse.reset(new faiss::IndexFlatL2(d));
+        auto *ivf = new faiss::IndexIVFPQ(coarse.get(), job->d, static_cast<size_t>(job->nlist),
+                                          static_cast<size_t>(job->pq_m), static_cast<size_t>(job->pq_bits));
+        index.reset(ivf);
+        ivf->cp.min_points_per_centroid    = 1;
+        ivf->pq.cp.min_points_per_centroid = 1;
+        ivf->nprobe                        = static_cast<size_t>(job->nprobe);
         ivf->train(n, job->rows);
     } else if (job->index == HNSW) {
         auto *hnsw = new faiss::IndexHNSWFlat(d, static_cast<int>(job->hnsw_m));

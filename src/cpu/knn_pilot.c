@@ -72,6 +72,11 @@ static double plan_cost(const knn_search *search, const knn_sketch *sketch, size
     return (double)scan * (product_cost(sketch->width) + 1.3) + (double)keep * (measure_cost(search->rows) + 20);
 }
 
+double knn_pilot_bound_cost(const knn_search *search, const knn_sketch *sketch, double bounded, double measured)
+{
+    return bounded * (product_cost(sketch->width) + 0.5) + measured * (measure_cost(search->rows) + 45);
+}
+
 double knn_pilot_exact_cost(const knn_search *search)
 {
     const knn_rows *rows  = search->rows;
@@ -152,30 +157,50 @@ static void rank_neighbors(const knn_cells *cells, const ranking *r, const uint3
 
 /* --- The cheapest plan. */
 
+/* A plan that is the cheapest of many for this sample is flattered by it, and the next sample has an error of its own:
+ * so many standard errors are taken off. */
+static const double surely = 2;
+
+/* Recall and its standard error on the sample, for one length of visit and each number of candidates. */
+static void recall_of(const knn_pilot *pilot, const ranking *r, size_t level, const size_t *keep, size_t keeps,
+                      double *mean, double *error)
+{
+    const size_t k = pilot->k;
+    const double n = (double)pilot->queries;
+    for (size_t m = 0; m < keeps; m++) mean[m] = error[m] = 0;
+    for (size_t q = 0; q < pilot->queries; q++) {
+        size_t found[KEEPS] = {0}, sum = 0;
+        for (size_t a = 0; a < k; a++) {
+            const uint32_t rank = r->rank[(q * r->levels + level) * k + a];
+            size_t         m    = 0;
+            while (m < keeps && keep[m] < rank) m++;
+            if (m < keeps) found[m]++;
+        }
+        for (size_t m = 0; m < keeps; m++) {
+            const double share = (double)(sum += found[m]) / (double)k;
+            mean[m] += share / n;
+            error[m] += share * share / n;
+        }
+    }
+    for (size_t m = 0; m < keeps; m++) error[m] = sqrt(fmax(0, error[m] - mean[m] * mean[m]) / fmax(1, n - 1));
+}
+
 static void choose(const knn_search *search, const knn_sketch *sketch, const knn_pilot *pilot, const ranking *r,
                    double target, knn_plan *plan)
 {
-    const size_t k = pilot->k, all  = pilot->queries * k;
-    size_t       keep[KEEPS], keeps = 0;
-    for (double m = (double)k + 4; keeps < KEEPS; m = fmax(m * 1.07, m + 4)) {
+    size_t keep[KEEPS], keeps = 0;
+    for (double m = (double)pilot->k + 4; keeps < KEEPS; m = fmax(m * 1.07, m + 4)) {
         keep[keeps++] = smaller((size_t)m, search->rows->count);
         if (m >= (double)search->rows->count) break;
     }
     *plan = (knn_plan){.cost = INFINITY};
     for (size_t l = 0; l < r->levels; l++) {
-        size_t found[KEEPS] = {0}, sum = 0;
-        for (size_t q = 0; q < pilot->queries; q++)
-            for (size_t a = 0; a < k; a++) {
-                const uint32_t rank = r->rank[(q * r->levels + l) * k + a];
-                size_t         m    = 0;
-                while (m < keeps && keep[m] < rank) m++;
-                if (m < keeps) found[m]++;
-            }
+        double mean[KEEPS], error[KEEPS];
+        recall_of(pilot, r, l, keep, keeps, mean, error);
         for (size_t m = 0; m < keeps; m++) {
-            sum += found[m];
-            const double recall = (double)sum / (double)all, cost = plan_cost(search, sketch, r->level[l], keep[m]);
-            if (recall >= target && cost < plan->cost)
-                *plan = (knn_plan){.scan = r->level[l], .keep = keep[m], .recall = recall, .cost = cost};
+            const double cost = plan_cost(search, sketch, r->level[l], keep[m]);
+            if (mean[m] - surely * error[m] >= target && cost < plan->cost)
+                *plan = (knn_plan){.scan = r->level[l], .keep = keep[m], .recall = mean[m], .cost = cost};
         }
     }
 }

@@ -23,10 +23,12 @@ typedef struct knn_pilot {
 ne_status knn_pilot_create(ne_context *context, const knn_search *search, uint64_t seed, knn_pilot *made);
 void      knn_pilot_clear(const ne_allocator *mem, knn_pilot *pilot);
 
-/* The cheapest plan whose recall on the sample is at least target; cost is infinite where none is. */
+/* The cheapest plan whose recall on the sample is at least target by two standard errors; cost is infinite where none
+ * is. */
 ne_status knn_pilot_plan(ne_context *context, const knn_search *search, const knn_sketch *sketch,
                          const knn_cells *cells, const knn_pilot *pilot, double target, knn_plan *plan);
-/* Share of each sample row's k results that are no farther than its k-th exact neighbor; distance is count x k. */
+/* Share of each sample row's k results that are no farther than its k-th exact neighbor; distance is count x k. Fair
+ * only where the sample did not choose the plan, see knn_recall.h. */
 double knn_pilot_recall(const knn_pilot *pilot, const float *distance);
 
 /* What the sample takes, and what a plan takes at most while it is made, for estimates. */
@@ -36,5 +38,8 @@ double knn_pilot_queries(double n);
 
 /* What an exact search costs a row, in the same unit. */
 double knn_pilot_exact_cost(const knn_search *search);
+
+/* The same of a search by bounds, which bounds and measures so many pairs a row (knn_bound.h). */
+double knn_pilot_bound_cost(const knn_search *search, const knn_sketch *sketch, double bounded, double measured);
 
 #endif

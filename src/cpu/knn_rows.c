@@ -9,8 +9,10 @@
 #include <omp.h>
 
 enum {
-    BLOCK = 256
-}; /* rows per partial sum; another value: other last bits */
+    BLOCK = 256, /* rows per partial sum; another value: other last bits */
+    WAVE  = 64   /* blocks whose sums are held at once; of wide rows so many as WAVE_BYTES hold, or one a thread */
+};
+static const size_t WAVE_BYTES = 32u << 20;
 
 /* --- Column statistics: sums, and the range of each column. */
 
@@ -48,51 +50,74 @@ NE_CLONES static void rows_add_unit_f64(const double *restrict row, size_t d, do
     for (size_t j = 0; j < d; j++) sum[j] += (row[j] - shift) * scale * weight;
 }
 
+/* Sum, least and most of each column over rows i0 .. end - 1: 3 x d. */
+static void sum_block(const knn_rows *rows, size_t i0, size_t end, double *sum)
+{
+    const size_t d      = rows->x.cols;
+    const double weight = 1 / (double)rows->count; /* before the sum, which could overflow */
+    double      *least = sum + d, *most = least + d;
+    for (size_t j = 0; j < d; j++) {
+        sum[j]   = 0;
+        least[j] = DBL_MAX;
+        most[j]  = -DBL_MAX;
+    }
+    for (size_t i = i0; i < end; i++) {
+        const void *row = knn_rows_at(rows, i);
+        view_fetch_next(&rows->x, knn_rows_source(rows, i));
+        if (rows->unit && rows->x.dtype == NE_F32)
+            rows_add_unit_f32(row, d, rows->unit_row[2 * i], rows->unit_row[2 * i + 1], weight, sum);
+        else if (rows->unit) rows_add_unit_f64(row, d, rows->unit_row[2 * i], rows->unit_row[2 * i + 1], weight, sum);
+        else if (rows->x.dtype == NE_F32) rows_add_f32(row, d, weight, sum, least, most);
+        else rows_add_f64(row, d, weight, sum, least, most);
+    }
+}
+
+static size_t wave_blocks(const ne_context *context, size_t d)
+{
+    const size_t threads = (size_t)context_threads(context), fit = WAVE_BYTES / (3 * d * sizeof(double));
+    return fit > WAVE ? WAVE : fit > threads ? fit : threads;
+}
+
 /* Means over the distinct rows, and the largest distance of a column's value from its mean. */
 static ne_status column_means(ne_context *context, knn_rows *rows, double *largest)
 {
     const size_t        d = rows->x.cols, blocks = (rows->count + BLOCK - 1) / BLOCK;
-    const ne_allocator *mem    = &context->memory;
-    ne_status           st     = NE_OK;
-    const double        weight = 1 / (double)rows->count; /* before the sum, which could overflow */
-    double             *part   = memory_zero(mem, blocks, 3 * d * sizeof *part);
+    const size_t        fit = wave_blocks(context, d), wave = fit < blocks ? fit : blocks;
+    const ne_allocator *mem = &context->memory;
+    ne_status           st  = NE_OK;
+    double *part = memory_new(mem, wave, 3 * d * sizeof *part), *range = memory_new(mem, 2, d * sizeof *range);
 
-    if (!part) {
+    if (!part || !range) {
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
+    for (size_t j = 0; j < d; j++) {
+        range[j]     = DBL_MAX;
+        range[d + j] = -DBL_MAX;
+    }
+    for (size_t b0 = 0; b0 < blocks; b0 += wave) {
+        const size_t b1 = b0 + wave < blocks ? b0 + wave : blocks;
 #pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count *(double)rows->x.cols))
-    for (size_t b = 0; b < blocks; b++) {
-        double      *sum = part + b * 3 * d, *least = sum + d, *most = least + d;
-        const size_t end = (b + 1) * BLOCK < rows->count ? (b + 1) * BLOCK : rows->count;
-        for (size_t j = 0; j < d; j++) {
-            least[j] = DBL_MAX;
-            most[j]  = -DBL_MAX;
-        }
-        for (size_t i = b * BLOCK; i < end; i++) {
-            const void *row = knn_rows_at(rows, i);
-            if (rows->unit && rows->x.dtype == NE_F32)
-                rows_add_unit_f32(row, d, rows->unit_row[2 * i], rows->unit_row[2 * i + 1], weight, sum);
-            else if (rows->unit)
-                rows_add_unit_f64(row, d, rows->unit_row[2 * i], rows->unit_row[2 * i + 1], weight, sum);
-            else if (rows->x.dtype == NE_F32) rows_add_f32(row, d, weight, sum, least, most);
-            else rows_add_f64(row, d, weight, sum, least, most);
+        for (size_t b = b0; b < b1; b++)
+            sum_block(rows, b * BLOCK, (b + 1) * BLOCK < rows->count ? (b + 1) * BLOCK : rows->count,
+                      part + (b - b0) * 3 * d);
+        for (size_t b = b0; b < b1; b++) {
+            const double *sum = part + (b - b0) * 3 * d;
+            for (size_t j = 0; j < d; j++) {
+                rows->mean[j] += sum[j];
+                range[j]     = fmin(range[j], sum[d + j]);
+                range[d + j] = fmax(range[d + j], sum[2 * d + j]);
+            }
         }
     }
     *largest = 0;
     for (size_t j = 0; j < d; j++) {
-        double least = DBL_MAX, most = -DBL_MAX;
-        for (size_t b = 0; b < blocks; b++) {
-            const double *sum = part + b * 3 * d;
-            rows->mean[j] += sum[j];
-            least = fmin(least, sum[d + j]);
-            most  = fmax(most, sum[2 * d + j]);
-        }
         if (rows->space == KNN_INNER) rows->mean[j] = 0;
-        *largest = fmax(*largest, fmax(most - rows->mean[j], rows->mean[j] - least));
+        *largest = fmax(*largest, fmax(range[d + j] - rows->mean[j], rows->mean[j] - range[j]));
     }
 done:
     memory_free(mem, part);
+    memory_free(mem, range);
     return st;
 }
 
@@ -179,6 +204,7 @@ static ne_status unit_rows(ne_context *context, knn_rows *rows)
 #pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)rows->count *(double)rows->x.cols))
     for (size_t i = 0; i < rows->count; i++) {
         double *shift = rows->unit_row + 2 * i;
+        view_fetch_next(&rows->x, knn_rows_source(rows, i));
         if (rows->x.dtype == NE_F32) metric_unit_f32(knn_rows_at(rows, i), d, centred, shift, shift + 1);
         else metric_unit_f64(knn_rows_at(rows, i), d, centred, shift, shift + 1);
     }
@@ -208,6 +234,7 @@ static ne_status squares(ne_context *context, knn_rows *rows)
         float       *mine = packed + (size_t)omp_get_thread_num() * PIECE * rows->width;
         for (size_t i = b * BLOCK; i < end; i += PIECE) {
             const size_t count = end - i < PIECE ? end - i : PIECE;
+            for (size_t r = i; r < i + count; r++) view_fetch_next(&rows->x, knn_rows_source(rows, r));
             knn_rows_pack(rows, NULL, i, count, mine);
             rows_square_sums(mine, count, rows->width, rows->square + i);
         }
@@ -267,15 +294,15 @@ done:
     return st;
 }
 
-double knn_rows_bytes(const ne_dense *x, const ne_metric_ops *metric, double *kept)
+double knn_rows_bytes(const ne_context *context, const ne_dense *x, const ne_metric_ops *metric, double *kept)
 {
     const double      n = (double)x->rows, d = (double)x->cols;
     const metric_kind kind     = metric_kind_of(metric);
     const int         unit     = kind == METRIC_COSINE || kind == METRIC_CORRELATION;
     const double      narrowed = x->dtype == NE_F64 && !metric->distance_f64 ? n * d * sizeof(float) : 0;
     const double      units    = unit ? n * 2 * sizeof(double) : 0;
-    const double      sums     = (n / BLOCK + 1) * 3 * d * sizeof(double);
-    *kept                      = narrowed + units + n * sizeof(float) + d * (sizeof(double) + sizeof(float));
+    const double      sums = (fmin(n / BLOCK + 1, (double)wave_blocks(context, x->cols)) * 3 + 2) * d * sizeof(double);
+    *kept                  = narrowed + units + n * sizeof(float) + d * (sizeof(double) + sizeof(float));
     return narrowed + fmax(knn_distinct_bytes(n), units + d * sizeof(double) + sums);
 }
 
@@ -304,23 +331,49 @@ static double one_distance(const knn_rows *rows, const void *a, const void *b)
                                    : m->distance_f64(a, b, rows->x.cols, m->user);
 }
 
+static int is_by_fours(const knn_rows *rows)
+{
+    return rows->x.dtype == NE_F32 && (rows->kind == METRIC_SQEUCLIDEAN || rows->kind == METRIC_EUCLIDEAN);
+}
+
+/* Of `row` to the first `count` of four others, the rest of which repeat one of them. */
+static void four_distances(const knn_rows *rows, const float *row, const float *const other[4], size_t count,
+                           float *distance)
+{
+    float square[4];
+    metric_squares_of_four(row, other, rows->x.cols, square);
+    for (size_t l = 0; l < 4 && l < count; l++) {
+        if (!metric_square_is_safe(square[l])) distance[l] = as_float(one_distance(rows, row, other[l]));
+        else distance[l] = rows->kind == METRIC_EUCLIDEAN ? sqrtf(square[l]) : square[l];
+    }
+}
+
 void knn_rows_distances(const knn_rows *rows, size_t i, const uint32_t *ids, size_t count, float *distance)
 {
     const void *row = knn_rows_at(rows, i);
-    if (rows->x.dtype == NE_F32 && (rows->kind == METRIC_SQEUCLIDEAN || rows->kind == METRIC_EUCLIDEAN)) {
+    if (is_by_fours(rows)) {
         for (size_t a = 0; a < count; a += 4) {
-            const size_t left = count - a;
             const float *other[4];
-            float        square[4];
-            for (size_t l = 0; l < 4; l++) other[l] = knn_rows_at(rows, ids[a + (l < left ? l : 0)]);
-            metric_squares_of_four(row, other, rows->x.cols, square);
-            for (size_t l = 0; l < 4 && l < left; l++) {
-                if (!metric_square_is_safe(square[l])) distance[a + l] = as_float(one_distance(rows, row, other[l]));
-                else distance[a + l] = rows->kind == METRIC_EUCLIDEAN ? sqrtf(square[l]) : square[l];
-            }
+            for (size_t l = 0; l < 4; l++) other[l] = knn_rows_at(rows, ids[a + (l < count - a ? l : 0)]);
+            four_distances(rows, row, other, count - a, distance + a);
         }
     } else {
         for (size_t a = 0; a < count; a++) distance[a] = as_float(one_distance(rows, row, knn_rows_at(rows, ids[a])));
+    }
+}
+
+void knn_rows_between(const knn_rows *rows, const void *row, const void *const *other, size_t count, int from_other,
+                      float *distance)
+{
+    if (is_by_fours(rows)) {
+        for (size_t a = 0; a < count; a += 4) {
+            const float *four[4];
+            for (size_t l = 0; l < 4; l++) four[l] = other[a + (l < count - a ? l : 0)];
+            four_distances(rows, row, four, count - a, distance + a);
+        }
+    } else {
+        for (size_t a = 0; a < count; a++)
+            distance[a] = as_float(from_other ? one_distance(rows, other[a], row) : one_distance(rows, row, other[a]));
     }
 }
 

@@ -41,7 +41,7 @@ typedef struct knn_rows {
 ne_status knn_rows_create(ne_context *context, const ne_dense *x, const ne_metric_ops *metric, knn_rows *made);
 void      knn_rows_clear(const ne_allocator *mem, knn_rows *rows);
 /* What they take at most while they are made, and afterwards, for estimates: of rows that are all distinct. */
-double knn_rows_bytes(const ne_dense *x, const ne_metric_ops *metric, double *kept);
+double knn_rows_bytes(const ne_context *context, const ne_dense *x, const ne_metric_ops *metric, double *kept);
 
 /* The packed rows first .. first + count - 1, or ids[0 .. count - 1] where ids is given, width floats each. */
 void knn_rows_pack(const knn_rows *rows, const int32_t *ids, size_t first, size_t count, float *packed);
@@ -49,6 +49,11 @@ void knn_rows_pack(const knn_rows *rows, const int32_t *ids, size_t first, size_
 /* The metric's distances of row i to the rows ids[0 .. count - 1], as floats: too large ones become FLT_MAX. NaN: as it
  * is. */
 void knn_rows_distances(const knn_rows *rows, size_t i, const uint32_t *ids, size_t count, float *distance);
+
+/* The same of data that need not be those of x, as copies of its rows; from each other one to `row` where from_other is
+ * 1: a user's metric may tell the two apart, and so may the last bits of cosine and correlation. */
+void knn_rows_between(const knn_rows *rows, const void *row, const void *const *other, size_t count, int from_other,
+                      float *distance);
 
 /* Whether every row whose approximate value (packed square - 2 product, or -product) is at least `limit` is surely
  * farther from row i than `distance`, given the rounding of float products. */

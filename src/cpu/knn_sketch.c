@@ -8,6 +8,7 @@
 #include "base/blas.h"
 #include "base/clones.h"
 #include "base/random.h"
+#include "base/view.h"
 #include "cpu/lanes.h"
 
 #include <math.h>
@@ -21,10 +22,15 @@ enum {
     SAMPLE     = 4096,
     MANY       = 20000, /* rows from which a second iteration spares more measurements than it costs */
     PANEL      = 128,
-    PIECE      = 64, /* rows projected at a time */
-    PAIRS      = 16  /* neighbors of each row of the pilot that rho is learnt from */
+    PIECE      = 64,  /* rows projected at a time, and of the sample packed at a time */
+    PAIRS      = 16,  /* neighbors of each row of the pilot that rho is learnt from */
+    LEAST      = 16,  /* sample rows and directions, however wide a row is */
+    WIDE_ROW   = 2048 /* from here on measuring is so dear that every component pays */
 };
-static const double enough = 0.9; /* share of the variance that components must keep */
+static const double enough    = 0.9;  /* share of the variance that components must keep */
+static const double least_rho = 1e-4; /* not 0: knn_bound.c reads the lengths of the rests from their column */
+/* Of the sample, and of the directions with their copy for the QR: fewer of them where rows are wider than 8192. */
+static const size_t MOST_BYTES = (size_t)128 << 20;
 
 typedef struct basis {
     size_t  d, samples, directions;
@@ -41,6 +47,48 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t sample_rows(size_t n, size_t d)
+{
+    const size_t fit = larger(MOST_BYTES / (d * sizeof(float)), LEAST);
+    return smaller(smaller(n, fit), smaller(SAMPLE, n / 16 + SAMPLE / 4));
+}
+
+static size_t direction_rows(size_t samples, size_t d)
+{
+    const size_t fit = larger(MOST_BYTES / (d * (sizeof(float) + 2 * sizeof(double))), LEAST);
+    return smaller(smaller(smaller(CANDIDATES, fit), d), samples);
+}
+
+/* Mapped rows that lie apart are asked for all at once, so that they are not waited for one by one. */
+static void fetch_sample(const knn_rows *rows, const basis *b, size_t s0, size_t count)
+{
+    for (size_t s = s0; s < s0 + count && rows->x.place == NE_MAPPED; s++) {
+        const size_t i = knn_rows_source(rows, s * rows->count / b->samples);
+        view_fetch(&rows->x, i, i + 1);
+    }
+}
+
+/* Sample rows s0 .. s0 + count - 1, which are evenly spread over all rows, to columns of the transpose. */
+static void take_sample(const ne_context *context, const knn_rows *rows, const basis *b, size_t s0, size_t count,
+                        float *packed)
+{
+    const size_t d = b->d;
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t s = 0; s < count; s++) {
+        const size_t i = (s0 + s) * rows->count / b->samples;
+        knn_rows_pack(rows, NULL, i, 1, packed + s * d);
+    }
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t j0 = 0; j0 < d; j0 += 16)
+        for (size_t s = 0; s < count; s++)
+            for (size_t j = j0; j < smaller(j0 + 16, d); j++) b->sample[j * b->samples + s0 + s] = packed[s * d + j];
+}
+
 static ne_status basis_create(ne_context *context, const knn_rows *rows, uint64_t seed, basis *b)
 {
     const ne_allocator *mem = &context->memory;
@@ -49,9 +97,9 @@ static ne_status basis_create(ne_context *context, const knn_rows *rows, uint64_
     float              *packed;
 
     b->d          = d;
-    b->samples    = smaller(rows->count, smaller(SAMPLE, rows->count / 16 + SAMPLE / 4));
-    b->directions = smaller(smaller(CANDIDATES, d), b->samples);
-    packed        = memory_new(mem, b->samples, d * sizeof *packed);
+    b->samples    = sample_rows(rows->count, d);
+    b->directions = direction_rows(b->samples, d);
+    packed        = memory_new(mem, PIECE, d * sizeof *packed);
     b->sample     = memory_new(mem, b->samples, d * sizeof *b->sample);
     b->direction  = memory_new(mem, b->directions, d * sizeof *b->direction);
     b->image      = memory_new(mem, b->directions, b->samples * sizeof *b->image);
@@ -63,12 +111,11 @@ static ne_status basis_create(ne_context *context, const knn_rows *rows, uint64_
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
-#pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t s = 0; s < b->samples; s++) knn_rows_pack(rows, NULL, s * rows->count / b->samples, 1, packed + s * d);
-#pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t j0 = 0; j0 < d; j0 += 16)
-        for (size_t s = 0; s < b->samples; s++)
-            for (size_t j = j0; j < smaller(j0 + 16, d); j++) b->sample[j * b->samples + s] = packed[s * d + j];
+    for (size_t s0 = 0; s0 < b->samples; s0 += PIECE) {
+        const size_t count = smaller(PIECE, b->samples - s0);
+        fetch_sample(rows, b, s0, count);
+        take_sample(context, rows, b, s0, count, packed);
+    }
     for (size_t r = 0; r < b->directions; r++)
         for (size_t j = 0; j < d; j++) {
             const random_block draw = random_draw(seed, STREAM_KNN, 0, r, (uint32_t)j);
@@ -148,10 +195,11 @@ done:
  * where the rows themselves would hardly be longer. */
 static size_t basis_choose(const basis *b)
 {
-    double total = 0, kept = 0;
-    size_t count = 0;
+    const double share = b->d < WIDE_ROW ? enough : 1;
+    double       total = 0, kept = 0;
+    size_t       count = 0;
     for (size_t i = 0; i < b->d * b->samples; i++) total += (double)b->sample[i] * (double)b->sample[i];
-    while (count < b->directions && count < MOST && kept < enough * total) kept += b->variance[count++];
+    while (count < b->directions && count < MOST && kept < share * total) kept += b->variance[count++];
     count = smaller(count / 16 * 16 + 15, smaller(MOST, b->directions));
     return 10 * count >= 7 * b->d ? 0 : count;
 }
@@ -166,6 +214,7 @@ static ne_status project(ne_context *context, const knn_rows *rows, const basis 
     for (size_t i0 = 0; i0 < rows->count; i0 += PIECE) {
         const size_t count = smaller(PIECE, rows->count - i0);
         float       *mine = packed + (size_t)omp_get_thread_num() * PIECE * d, *row = made->row + i0 * made->width;
+        for (size_t i = i0; i < i0 + count; i++) view_fetch_next(&rows->x, knn_rows_source(rows, i));
         knn_rows_pack(rows, NULL, i0, count, mine);
         blas_sgemm_nt(count, c, d, 1, mine, d, b->direction, d, 0, row, made->width);
         for (size_t i = i0; i < i0 + count; i++, row += made->width) {
@@ -254,7 +303,7 @@ ne_status knn_sketch_correlate(ne_context *context, const knn_rows *rows, const 
         with += part[2 * q];
         of += part[2 * q + 1];
     }
-    sketch->rho = of > 0 ? fmin(fmax(with / of, 0), 1) : 0;
+    sketch->rho = of > 0 ? fmin(fmax(with / of, least_rho), 1) : least_rho;
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
     for (size_t i = 0; i < rows->count; i++) sketch->row[i * width + c] *= (float)sqrt(sketch->rho);
 done:
@@ -311,8 +360,8 @@ void knn_sketch_row(const knn_sketch *sketch, size_t position, float *row)
 
 double knn_sketch_bytes(const ne_context *context, double n, double width, double *sketch_width)
 {
-    const double samples = fmin(n, fmin(SAMPLE, floor(n / 16) + SAMPLE / 4));
-    const double r = fmin(fmin(CANDIDATES, width), samples), most = fmin(MOST, r);
+    const double samples = (double)sample_rows((size_t)n, (size_t)width);
+    const double r = (double)direction_rows((size_t)samples, (size_t)width), most = fmin(MOST, r);
     const int    whole = width <= SHORT_ROW || 10 * most >= 7 * width;
     *sketch_width      = whole ? width : most + 1;
     const double base  = width <= SHORT_ROW ? 0
@@ -320,7 +369,5 @@ double knn_sketch_bytes(const ne_context *context, double n, double width, doubl
                                                  (r * width + 2 * r * r + r) * sizeof(double);
     const double rows  = n * *sketch_width * sizeof(float);
     const double qr    = (r * width + 65 * r) * sizeof(double); /* its copy of the directions, and LAPACK's room */
-    const double packed =
-        width <= SHORT_ROW ? 0 : fmax(samples * width, context_threads(context) * PIECE * width) * sizeof(float);
-    return base + fmax(fmax(packed, qr), rows + context_threads(context) * PIECE * width * sizeof(float));
+    return base + fmax(qr, rows + context_threads(context) * PIECE * width * sizeof(float));
 }

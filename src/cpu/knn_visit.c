@@ -6,10 +6,14 @@
  *   2. one product a cell: the sketches of those rows with those of the cell's; each row keeps its best candidates;
  *   3. candidates are turned round: each row of the visited cells has the rows of the group that want it measured. Its
  *      data comes from memory once, the group's stay in the cache, and four are measured at a time.
- * Cost a row: plan->scan short products and plan->keep distances. */
+ * Cost a row: plan->scan short products and plan->keep distances.
+ *
+ * Mapped data that are more than a buffer cannot be measured in that order: then the candidates of all rows are kept, and
+ * step 3 is knn_stream.h. */
 #include "cpu/knn_visit.h"
 
 #include "base/blas.h"
+#include "cpu/knn_stream.h"
 #include "cpu/top_k.h"
 
 #include <math.h>
@@ -51,6 +55,8 @@ typedef struct visit {
     float            *floats;
     uint32_t         *words;
     uint64_t         *keys;
+    uint64_t         *candidate; /* count x keep where step 3 comes later, else NULL */
+    uint32_t         *found;     /* count: how many of them */
 } visit;
 
 static size_t smaller(size_t a, size_t b)
@@ -98,6 +104,11 @@ static ne_status visit_create(ne_context *context, visit *v)
     v->words            = memory_new(mem, threads, words * sizeof *v->words);
     st                  = top_k_create(mem, threads * GROUP, v->plan->keep, &v->lists);
     if (!v->desks || !v->floats || !v->words) st = NE_OUT_OF_MEMORY;
+    if (knn_stream_is_needed(context, v->search->rows)) {
+        v->candidate = memory_new(mem, n, v->plan->keep * sizeof *v->candidate);
+        v->found     = memory_new(mem, n, sizeof *v->found);
+        if (!v->candidate || !v->found) st = NE_OUT_OF_MEMORY;
+    }
     for (size_t t = 0; t < threads && st == NE_OK; t++)
         lay_desk(v, t, v->floats + t * floats, v->words + t * words, v->keys + t * c);
     return st;
@@ -110,6 +121,8 @@ static void visit_clear(const ne_allocator *mem, visit *v)
     memory_free(mem, v->floats);
     memory_free(mem, v->words);
     memory_free(mem, v->keys);
+    memory_free(mem, v->candidate);
+    memory_free(mem, v->found);
 }
 
 /* --- Step 1. */
@@ -222,24 +235,63 @@ static void measure(visit *v, desk *at, size_t from, size_t rows)
         }
 }
 
-static void visit_group(visit *v, desk *at, size_t from, size_t rows, int32_t *index, float *distance)
+/* Step 3 put off: ids in place of places. */
+static void keep_candidates(const visit *v, desk *at, size_t from, size_t rows)
+{
+    uint32_t *id     = at->wanted_end; /* of each visited row */
+    size_t    places = 0;
+    for (size_t a = 0; a < at->cells; a++)
+        for (int32_t p = v->cells->start[at->sequence[a]]; p < v->cells->start[at->sequence[a] + 1]; p++)
+            id[places++] = (uint32_t)v->cells->order[p];
+    for (size_t r = 0; r < rows; r++) {
+        const size_t    i = (size_t)v->cells->order[from + r], list = at->list0 + r;
+        const uint64_t *key = v->lists.key + list * v->lists.room;
+        v->found[i]         = v->lists.count[list];
+        for (size_t a = 0; a < v->found[i]; a++) v->candidate[i * v->plan->keep + a] = id[top_k_id(key[a])];
+    }
+}
+
+/* The k nearest of the measured candidates of row i. */
+static void take_nearest(const visit *v, size_t i, uint64_t *key, size_t count, int32_t *index, float *distance)
 {
     const size_t k = v->search->k;
+    if (count > k) top_k_select(key, count, k);
+    top_k_sort(key, k);
+    for (size_t a = 0; a < k; a++) {
+        index[i * k + a]    = (int32_t)top_k_id(key[a]);
+        distance[i * k + a] = top_k_value(key[a]);
+    }
+}
 
+static void visit_group(visit *v, desk *at, size_t from, size_t rows, int32_t *index, float *distance)
+{
     top_k_reset(&v->lists, at->list0, at->list0 + GROUP);
     choose_cells(v, at, from, rows);
     find_candidates(v, at, from, rows);
-    measure(v, at, from, rows);
-    for (size_t r = 0; r < rows; r++) {
-        const size_t i = (size_t)v->cells->order[from + r], list = at->list0 + r;
-        uint64_t    *key = v->lists.key + list * v->lists.room;
-        if (v->lists.count[list] > k) top_k_select(key, v->lists.count[list], k);
-        top_k_sort(key, k);
-        for (size_t a = 0; a < k; a++) {
-            index[i * k + a]    = (int32_t)top_k_id(key[a]);
-            distance[i * k + a] = top_k_value(key[a]);
-        }
+    if (v->candidate) {
+        keep_candidates(v, at, from, rows);
+        return;
     }
+    measure(v, at, from, rows);
+    for (size_t r = 0; r < rows; r++)
+        take_nearest(v, (size_t)v->cells->order[from + r], v->lists.key + (at->list0 + r) * v->lists.room,
+                     v->lists.count[at->list0 + r], index, distance);
+}
+
+/* All rows at once; what the visit has worked on is not needed any more. */
+static ne_status measure_later(ne_context *context, visit *v, int32_t *index, float *distance, int *lost)
+{
+    const size_t n = v->search->rows->count, keep = v->plan->keep;
+    ne_status    st;
+
+    top_k_clear(&context->memory, &v->lists);
+    st = knn_stream_measure(context, v->search, v->cells->order, keep, v->candidate, v->found);
+    for (size_t i = 0; i < n && st == NE_OK; i++)
+        for (size_t a = 0; a < v->found[i]; a++) *lost |= isnan(top_k_value(v->candidate[i * keep + a]));
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t i = 0; i < (st == NE_OK ? n : 0); i++)
+        take_nearest(v, i, v->candidate + i * keep, v->found[i], index, distance);
+    return st;
 }
 
 ne_status knn_visit(ne_context *context, const knn_search *search, const knn_sketch *sketch, const knn_cells *cells,
@@ -259,7 +311,9 @@ ne_status knn_visit(ne_context *context, const knn_search *search, const knn_ske
             st = ne_fail(NE_CANCELLED, "knn: cancelled by the progress callback");
     }
     for (int t = 0; t < context_threads(context) && st == NE_OK; t++) lost |= v.desks[t].lost;
-    if (lost) st = ne_fail(NE_INVALID_ARGUMENT, "metric '%s': a distance is not a number", search->rows->metric->name);
+    if (st == NE_OK && v.candidate) st = measure_later(context, &v, index, distance, &lost);
+    if (st == NE_OK && lost)
+        st = ne_fail(NE_INVALID_ARGUMENT, "metric '%s': a distance is not a number", search->rows->metric->name);
     visit_clear(&context->memory, &v);
     return st;
 }

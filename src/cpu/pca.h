@@ -16,4 +16,10 @@ double cpu_pca_bytes(const ne_context *context, double n, double d, int is_float
 ne_status pca_eigen_top(ne_context *context, size_t n, double *matrix, size_t count, uint64_t seed, double *values,
                         double *vectors);
 
+/* From the first `count` eigenpairs of X^T X, the vectors of about unit length or lost in rounding, to what a pca_job
+ * promises of n rows of d columns: rows orthonormal and with their signs, variances with divisor n - 1. */
+void pca_finish(size_t n, size_t d, size_t count, double *components, double *variance);
+/* How far v, of the Ritz value t[i] of r, may be from an eigenvector: |image - t[i] v| over the gap to the next value. */
+double pca_angle_bound(size_t n, size_t r, size_t i, const double *t, const double *v, const double *image);
+
 #endif

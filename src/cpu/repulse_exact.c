@@ -8,12 +8,14 @@
  * distances.
  *
  * Lanes are targets, in columns t[k][row], and sources are broadcast from z as it is: no sum crosses lanes. Sums are
- * float over TILE sources, then double. The sources of a block's own rows always take the general path, which leaves
- * the pair i, i out: subtracting its q = 1 later would lose a sum of q that is far below 1. */
+ * float over TILE sources, then double. The pair i, i is left out at once:
+ * subtracting its q = 1 later would lose a sum of q that is far below 1. Few points with the fast kernel are done by
+ * repulse_pairs.c, which takes each pair once. */
 #include "cpu/repulse_exact.h"
 
 #include "base/clones.h"
 #include "cpu/kernel.h"
+#include "cpu/repulse_pairs.h"
 
 #include <omp.h>
 
@@ -32,8 +34,9 @@ typedef struct exact_block {
     size_t  c, first, rows;
 } exact_block;
 
-/* TILE sources at most, for the Student kernel with nu = 1. c is a constant where this is inlined. */
-NE_INLINE void exact_pairs(size_t c, size_t count, const float *restrict z, const float *restrict target,
+/* TILE sources at most, for the Student kernel with nu = 1; if `own` they are the targets, and the pair i, i is left out.
+ * c and own are constants where this is inlined. */
+NE_INLINE void exact_pairs(size_t c, int own, size_t count, const float *restrict z, const float *restrict target,
                            double *restrict force, double *restrict q_sum)
 {
     float sum[FAST_COLUMNS][ROWS] = {{0}}, sum_q[ROWS] = {0};
@@ -45,7 +48,7 @@ NE_INLINE void exact_pairs(size_t c, size_t count, const float *restrict z, cons
                 d[k] = target[k * ROWS + r] - z[j * c + k];
                 u += d[k] * d[k];
             }
-            const float q = 1.0f / u, qq = q * q;
+            const float q = own && r == j ? 0.0f : 1.0f / u, qq = q * q;
             for (size_t k = 0; k < c; k++) sum[k][r] += qq * d[k];
             sum_q[r] += q;
         }
@@ -58,9 +61,17 @@ NE_INLINE void exact_pairs(size_t c, size_t count, const float *restrict z, cons
 NE_CLONES static void exact_pairs_fast(size_t c, size_t count, const float *restrict z, const float *restrict target,
                                        double *restrict force, double *restrict q_sum)
 {
-    if (c == 1) exact_pairs(1, count, z, target, force, q_sum);
-    else if (c == 2) exact_pairs(2, count, z, target, force, q_sum);
-    else exact_pairs(3, count, z, target, force, q_sum);
+    if (c == 1) exact_pairs(1, 0, count, z, target, force, q_sum);
+    else if (c == 2) exact_pairs(2, 0, count, z, target, force, q_sum);
+    else exact_pairs(3, 0, count, z, target, force, q_sum);
+}
+
+NE_CLONES static void exact_pairs_own(size_t c, size_t count, const float *restrict z, const float *restrict target,
+                                      double *restrict force, double *restrict q_sum)
+{
+    if (c == 1) exact_pairs(1, 1, count, z, target, force, q_sum);
+    else if (c == 2) exact_pairs(2, 1, count, z, target, force, q_sum);
+    else exact_pairs(3, 1, count, z, target, force, q_sum);
 }
 
 NE_CLONES static void exact_distances(size_t c, size_t count, const float *restrict z, const float *restrict target,
@@ -141,7 +152,8 @@ static double exact_block_run(exact_block *block, size_t n, const output_kernel 
     for (size_t r = 0; r < ROWS; r++) block->q[r] = 0;
 
     exact_sources(block, kernel, z, 0, first, fast);
-    exact_sources(block, kernel, z, first, last, 0);
+    if (fast) exact_pairs_own(c, block->rows, z + first * c, block->target, block->force, block->q);
+    else exact_sources(block, kernel, z, first, last, 0);
     exact_sources(block, kernel, z, last, n, fast);
 
     for (size_t r = 0; r < block->rows; r++) {
@@ -155,10 +167,12 @@ ne_status repulse_exact(ne_context *context, size_t n, size_t c, const output_ke
 {
     const size_t rows = job->row1 - job->row0, blocks = (rows + ROWS - 1) / ROWS,
                  threads = (size_t)context_threads(context);
-    double   *part       = memory_new(&context->memory, blocks, sizeof *part);
-    float    *floats     = memory_new(&context->memory, c * ROWS, 2 * threads * sizeof *floats);
-    double   *forces     = memory_new(&context->memory, c * ROWS, threads * sizeof *forces);
-    ne_status status     = part && floats && forces ? NE_OK : NE_OUT_OF_MEMORY;
+
+    if (repulse_pairs_can(n, c, kernel, job)) return repulse_pairs(context, n, c, job);
+    double   *part   = memory_new(&context->memory, blocks, sizeof *part);
+    float    *floats = memory_new(&context->memory, c * ROWS, 2 * threads * sizeof *floats);
+    double   *forces = memory_new(&context->memory, c * ROWS, threads * sizeof *forces);
+    ne_status status = part && floats && forces ? NE_OK : NE_OUT_OF_MEMORY;
 
     if (status == NE_OK) {
 #pragma omp parallel for schedule(dynamic) num_threads((int)threads)
@@ -186,8 +200,11 @@ double repulse_exact_cost(const repulsion_plan *plan, size_t rows, int threads)
 {
     const output_kernel *kernel = plan->kernel;
     const double         c = (double)plan->c, pairs = (double)rows * (double)plan->n;
-    double               pair = 0.4 + 0.1 * c; /* nanoseconds */
-    if (kernel->kind == KERNEL_STUDENT && kernel->shape == 1) pair = plan->c <= FAST_COLUMNS ? 0.08 + 0.055 * c : pair;
+    double               pair  = 0.4 + 0.1 * c; /* nanoseconds */
+    const repulsion_job  whole = {.row1 = plan->n};
+    if (repulse_pairs_can(plan->n, plan->c, kernel, &whole)) pair = 0.05 + 0.03 * c;
+    else if (kernel->kind == KERNEL_STUDENT && kernel->shape == 1)
+        pair = plan->c <= FAST_COLUMNS ? 0.08 + 0.055 * c : pair;
     else if (kernel->kind == KERNEL_STUDENT) pair += 0.9;
     else if (kernel->kind == KERNEL_GAUSSIAN) pair += 0.3;
     else pair += 20;

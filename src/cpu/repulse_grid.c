@@ -26,7 +26,7 @@ enum {
     CELLS_LEAST  = 16, /* across a layout that is small against the kernel */
     SMALL        = 64, /* nodes, below which a grid gets */
     MARGIN_SMALL = 9,  /* so many more */
-    FINENESSES   = 4,
+    FINENESSES   = 7,
     SAMPLES      = 512
 };
 
@@ -42,7 +42,9 @@ struct repulse_grid {
     double              *sums;
 };
 
-static const double finer[FINENESSES] = {1, 0.84, 0.7, 0.5};
+/* Near each other at first, where the estimate falls from one to the next by a third: a finished layout of 10,000 points
+ * just misses the first, and 0.92 serves it with 576 nodes a side (wrong by 0.49 %) where 0.84 takes 640. */
+static const double finer[FINENESSES] = {1, 0.92, 0.84, 0.77, 0.7, 0.6, 0.5};
 /* Of the accuracy: estimates up to here are taken, as what they are for is up to twice that; and from here down, those
  * that a coarser grid is expected to have. */
 static const double tolerated = 0.55, promised = 0.4;

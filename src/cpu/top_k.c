@@ -43,8 +43,8 @@ void top_k_reset(top_k *lists, size_t row0, size_t row1)
 }
 
 enum {
-    SPARE = 1024
-}; /* of longer pieces the portable partition takes care */
+    SPARE = 4224 /* as many keys as there may be cells of a search; of more the portable partition takes care */
+};
 
 static uint64_t middle_of(const uint64_t *key, size_t low, size_t high)
 {

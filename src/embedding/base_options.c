@@ -334,6 +334,9 @@ static const option_alias aliases[] = {
     {"tol_affinity_in", "tol_affinity"}, /* TSNEkhorn's */
     {"max_iter_affinity_in", "max_iter_affinity"},
     {"eps_square_affinity_in", "eps_square"},
+    {"faiss_index_type", "faiss_index"}, /* FaissConfig's */
+    {"faiss_M", "faiss_pq_m"},
+    {"faiss_nbits", "faiss_pq_bits"},
 };
 static const option_list lists[] = {
     {.name      = "optimizer_kwargs",

@@ -41,6 +41,7 @@ typedef struct fit {
     ne_problem     problem;
     ne_csr         p_view;
     ne_dense       x;         /* what problem.x points at */
+    const ne_csr  *sparse;    /* rows in place of x, while the fit starts; else NULL */
     csr            distances; /* for a method with neighbors(), or as what rows leave out of their draws */
     ne_csr         distances_view;
     float         *dense; /* n x n, for a method that asked for a dense affinity */
@@ -89,8 +90,8 @@ ne_status embedding_new(ne_context *context, const ne_method_ops *ops, ne_embedd
 ne_status embedding_choose(ne_embedding *embedding, const char *option);
 void      embedding_free(ne_embedding *embedding);
 
-/* x or graph may be NULL, not both. */
-ne_status embedding_start(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x);
+/* One of x, rows and graph at least; not both x and rows. */
+ne_status embedding_start(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x, const ne_csr *rows);
 ne_status embedding_step(ne_embedding *embedding, size_t k);
 ne_status embedding_read(const ne_embedding *embedding, const ne_dense *y);
 /* See ne_estimate_memory(). */
@@ -140,7 +141,8 @@ ne_status fit_check_rows(const ne_embedding *e, size_t n);
 /* What plan() makes of the problem; plan->n is 0 where no repulsion of the backend is wanted. */
 ne_status     fit_plan(const ne_embedding *e, const ne_problem *problem, void *method, ne_terms *terms,
                        output_kernel *kernel, repulsion_plan *plan);
-ne_status     fit_check_input(const ne_embedding *e, const ne_graph *graph, const ne_dense *x, size_t *n);
+ne_status     fit_check_input(const ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_csr *rows,
+                              size_t *n);
 ne_status     fit_affinity(ne_embedding *e, fit *f, const ne_graph *graph, const ne_dense *x);
 void          optimizer_restart(fit *f);
 schedule_rule fit_schedule(const ne_embedding *e, const fit *f);

@@ -114,7 +114,8 @@ static double method_bytes(const shape *s, const void *state, double *kept)
 
     *kept = 0;
     if (ops == &method_localmap) problem.reference = 0;
-    if (ops == &method_pacmap || ops == &method_localmap) most = pacmap_bytes(&problem, state, kept);
+    if (ops == &method_pacmap || ops == &method_localmap)
+        most = pacmap_bytes(&problem, state, ops == &method_localmap, kept);
     else if (ops == &method_trimap) most = trimap_bytes(&problem, state, kept);
     else if (ops == &method_umap) most = umap_bytes(s->e->params.method, &problem, kept);
     return most;

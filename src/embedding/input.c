@@ -14,17 +14,21 @@ ne_status fit_check_rows(const ne_embedding *e, size_t n)
     return st;
 }
 
-ne_status fit_check_input(const ne_embedding *e, const ne_graph *graph, const ne_dense *x, size_t *n)
+ne_status fit_check_input(const ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_csr *rows,
+                          size_t *n)
 {
     ne_status st = NE_OK;
     if (x && (st = view_check(x, "x")) == NE_OK) st = view_check_finite_f32(x, "x");
     if (st != NE_OK) return st;
-    if (!x && !graph) return ne_fail(NE_INVALID_ARGUMENT, "x: a null pointer, and no graph in its place");
+    if (!x && !graph && !rows) return ne_fail(NE_INVALID_ARGUMENT, "x: a null pointer, and no graph in its place");
     if (graph && !graph->matrix.rows) return ne_fail(NE_NOT_FITTED, "graph: it has not been built");
     if (x && graph && graph->matrix.rows != x->rows)
         return ne_fail(NE_INVALID_ARGUMENT, "graph: %zu rows, x has %zu", graph->matrix.rows, x->rows);
     if (graph) *n = graph->matrix.rows;
     if (x) *n = x->rows;
+    if (rows) *n = rows->rows;
+    if (rows && e->base.keep_data)
+        return ne_fail(NE_UNSUPPORTED, "keep_data: true keeps a copy of dense rows, and x is sparse");
     /* Bounds on neighbors have no meaning for an affinity. */
     return graph && graph->kind == NE_GRAPH_AFFINITY && *n >= 2 ? NE_OK : fit_check_rows(e, *n);
 }
@@ -36,7 +40,8 @@ static ne_status compute_distances(ne_embedding *e, fit *f, const ne_dense *x, s
 
     if (progress_report(&e->progress, "knn", 0, 1))
         return ne_fail(NE_CANCELLED, "cancelled before the neighbor search");
-    st             = knn_build(e->context, &e->knn, f->problem.seed, x, k, &e->progress, to, &report);
+    st             = f->sparse ? knn_build_sparse(e->context, &e->knn, f->sparse, k, &e->progress, to, &report)
+                               : knn_build(e->context, &e->knn, f->problem.seed, x, k, &e->progress, to, &report);
     f->recall      = report.recall;
     f->seconds_knn = report.seconds;
     if (st == NE_OK && report.recall < e->knn.recall && report.recall < 1)
@@ -102,6 +107,8 @@ static ne_status dense_affinity(ne_embedding *e, fit *f, const ne_dense *x)
 {
     const double begin = clock_seconds();
     ne_status    st;
+    if (f->sparse)
+        return ne_fail(NE_UNSUPPORTED, "%s: compares all pairs of rows of a dense x, and x is sparse", e->ops->name);
     if (!x) return ne_fail(NE_UNSUPPORTED, "%s: needs x or a graph that is an affinity", e->ops->name);
     if (progress_report(&e->progress, "affinity", 0, 1)) return ne_fail(NE_CANCELLED, "cancelled before the affinity");
     st                  = affinity_dense(e->context, e->input, e->params.input, &e->knn, x, &e->progress, f->dense);

@@ -11,7 +11,7 @@ ne_status embedding_read(const ne_embedding *e, const ne_dense *y)
     const fit *f = e->fit;
     ne_status  st;
     if (!f) return ne_fail(NE_NOT_FITTED, "%s: nothing has been fitted", e->ops->name);
-    if ((st = view_check(y, "y")) != NE_OK || (st = view_check_shape(y, "y", f->n, f->c)) != NE_OK) return st;
+    if ((st = view_check_output(y, "y")) != NE_OK || (st = view_check_shape(y, "y", f->n, f->c)) != NE_OK) return st;
     const float   *z     = state_z(f->state);
     const int64_t *order = state_order(f->state);
     for (size_t r = 0; r < f->n; r++)

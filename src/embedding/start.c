@@ -72,12 +72,16 @@ static ne_status make_start(ne_embedding *e, fit *f, const ne_dense *x, float *z
         init_random(f->n, f->c, b->init_scaling, b->reference != 0, seed, z);
     } else if (b->init != INIT_ARRAY && !done && x) {
         st = init_pca(e->context, x, f->c, b->init_scaling, b->reference != 0, seed, z);
+    } else if (b->init != INIT_ARRAY && !done && f->sparse) {
+        st = init_pca_sparse(e->context, f->sparse, f->c, b->init_scaling, b->reference != 0, seed, z);
     } else if (b->init != INIT_ARRAY && !done) {
         context_log(e->context, NE_LOG_WARNING, "init: pca needs x, and only a graph was given: random is used");
         init_random(f->n, f->c, b->init_scaling, b->reference != 0, seed, z);
     }
-    if (st == NE_OK && x && b->process_duplicates && b->init != INIT_ARRAY && b->init != INIT_PCA)
-        st = init_share_places(e->context, x, f->c, z);
+    if (st == NE_OK && b->process_duplicates && b->init != INIT_ARRAY && b->init != INIT_PCA) {
+        if (x) st = init_share_places(e->context, x, f->c, z);
+        else if (f->sparse) st = init_share_places_sparse(e->context, f->sparse, f->c, z);
+    }
     /* An array that lies in the ball is a layout of it; anything else is a layout of the plane. */
     if (st == NE_OK && f->terms.manifold == NE_POINCARE_BALL && b->init != INIT_HYPERBOLIC &&
         !(b->init == INIT_ARRAY && init_is_in_ball(f->n, f->c, z)))
@@ -224,7 +228,7 @@ static ne_status make_plan(ne_embedding *e, fit *f)
     return st;
 }
 
-ne_status embedding_start(ne_embedding *e, const ne_graph *graph, const ne_dense *x)
+ne_status embedding_start(ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_csr *rows)
 {
     ne_context         *context = e->context;
     const ne_allocator *mem     = &context->memory;
@@ -233,7 +237,7 @@ ne_status embedding_start(ne_embedding *e, const ne_graph *graph, const ne_dense
     double              begin;
     ne_status           st = base_check(&e->base);
 
-    if (st != NE_OK || (st = fit_check_input(e, graph, x, &n)) != NE_OK) return st;
+    if (st != NE_OK || (st = fit_check_input(e, graph, x, rows, &n)) != NE_OK) return st;
     f = memory_zero(mem, 1, sizeof *f);
     if (!f) return NE_OUT_OF_MEMORY;
     f->n       = n;
@@ -269,6 +273,8 @@ ne_status embedding_start(ne_embedding *e, const ne_graph *graph, const ne_dense
         f->x         = *x;
         f->problem.x = &f->x;
     }
+    f->sparse          = rows;
+    f->problem.sparse  = rows;
     f->problem.context = context;
     if (graph || e->input || e->ops->neighbors)
         f->problem.metric = registry_find(REGISTRY_METRIC, graph ? graph->knn.metric : e->knn.metric);
@@ -302,6 +308,8 @@ ne_status embedding_start(ne_embedding *e, const ne_graph *graph, const ne_dense
     if (!f->terms.exclude_neighbors) csr_clear(mem, &f->distances); /* both were lent to the hook */
     f->problem.distances = NULL;
     f->problem.x         = NULL;
+    f->problem.sparse    = NULL;
+    f->sparse            = NULL;
 done:
     if (st == NE_OK) {
         fit_free(context, e->ops, e->fit);

@@ -34,22 +34,22 @@ const ne_option knn_options[] = {
      .type    = NE_OPT_CHOICE,
      .offset  = offsetof(knn_params, faiss.index),
      .preset  = "ivf",
-     .choices = "flat|ivf|hnsw",
-     .help    = "index of knn=faiss; hnsw differs from run to run with more than one thread"},
+     .choices = "flat|ivf|hnsw|ivfpq",
+     .help    = "index of knn=faiss; alias faiss_index_type; hnsw differs from run to run with more than one thread"},
     {.name   = "faiss_nlist",
      .type   = NE_OPT_INT,
      .offset = offsetof(knn_params, faiss.nlist),
      .preset = "0",
      .min    = 0,
      .max    = 1 << 24,
-     .help   = "cells of the ivf index; 0 is about 2 sqrt(n)"},
+     .help   = "cells of the ivf and ivfpq indices; 0 is about 2 sqrt(n)"},
     {.name   = "faiss_nprobe",
      .type   = NE_OPT_INT,
      .offset = offsetof(knn_params, faiss.nprobe),
      .preset = "16",
      .min    = 1,
      .max    = 1 << 24,
-     .help   = "cells of the ivf index that a row visits"},
+     .help   = "cells of the ivf and ivfpq indices that a row visits"},
     {.name   = "faiss_hnsw_m",
      .type   = NE_OPT_INT,
      .offset = offsetof(knn_params, faiss.hnsw_m),
@@ -71,15 +71,30 @@ const ne_option knn_options[] = {
      .min    = 0,
      .max    = 1 << 24,
      .help   = "length of the candidate list while the hnsw index is searched; 0 is 1.25 times the neighbors"},
+    {.name   = "faiss_pq_m",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(knn_params, faiss.pq_m),
+     .preset = "16",
+     .min    = 1,
+     .max    = 4096,
+     .help   = "codes of a row in the ivfpq index, at most its columns; alias faiss_M"},
+    {.name   = "faiss_pq_bits",
+     .type   = NE_OPT_INT,
+     .offset = offsetof(knn_params, faiss.pq_bits),
+     .preset = "8",
+     .min    = 1,
+     .max    = 12,
+     .help   = "bits of a code in the ivfpq index, which needs 2^bits rows; alias faiss_nbits"},
 };
 const size_t knn_option_count = sizeof knn_options / sizeof *knn_options;
 
-ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x, size_t k,
-                    const progress *report_to, csr *to, knn_report *report)
+/* Of one of x and rows. */
+static ne_status build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x,
+                       const ne_csr *rows, size_t k, const progress *report_to, csr *to, knn_report *report)
 {
     const ne_allocator  *mem    = &context->memory;
     const double         begin  = clock_seconds();
-    const size_t         n      = x->rows;
+    const size_t         n      = rows ? rows->rows : x->rows;
     knn_result           found  = {0};
     csr                  made   = {0};
     ne_status            st     = NE_OK;
@@ -94,8 +109,11 @@ ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed
                                  .recall   = params->recall,
                                  .seed     = seed,
                                  .progress = report_to,
-                                 .faiss    = &params->faiss};
-    if ((st = context->backend->knn(context, &request, &found)) != NE_OK) goto done;
+                                 .faiss    = &params->faiss,
+                                 .sparse   = rows};
+    st                        = rows ? context->backend->knn_sparse(context, &request, &found)
+                                     : context->backend->knn(context, &request, &found);
+    if (st != NE_OK) goto done;
 
     made.start = memory_new(mem, n + 1, sizeof *made.start);
     if (!made.start) {
@@ -123,6 +141,18 @@ done:
     memory_free(mem, found.index);
     memory_free(mem, found.distance);
     return st;
+}
+
+ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x, size_t k,
+                    const progress *report_to, csr *to, knn_report *report)
+{
+    return build(context, params, seed, x, NULL, k, report_to, to, report);
+}
+
+ne_status knn_build_sparse(ne_context *context, const knn_params *params, const ne_csr *x, size_t k,
+                           const progress *report_to, csr *to, knn_report *report)
+{
+    return build(context, params, 0, NULL, x, k, report_to, to, report);
 }
 
 ne_status knn_query(ne_context *context, const knn_params *params, const ne_dense *train, const ne_dense *queries,

@@ -23,6 +23,9 @@ typedef struct knn_report {
  * errors: NE_UNKNOWN_NAME for the metric; NE_CANCELLED; what the engine says. */
 ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x, size_t k,
                     const progress *report_to, csr *to, knn_report *report);
+/* The same of sparse rows. errors: NE_UNSUPPORTED too: a metric or a method of search that is not there for them. */
+ne_status knn_build_sparse(ne_context *context, const knn_params *params, const ne_csr *x, size_t k,
+                           const progress *report_to, csr *to, knn_report *report);
 
 /* The k nearest rows of train, exactly, for each row of queries: index and distance are rows x k, each row ascending by
  * (distance, index). Both are checked and finite; they have as many columns; 1 <= k <= rows of train. errors: as above;

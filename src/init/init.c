@@ -2,6 +2,7 @@
 #include "init/init.h"
 
 #include "base/random.h"
+#include "base/sparse.h"
 #include "base/view.h"
 
 #include <math.h>
@@ -90,6 +91,7 @@ static int compare_keys(const void *a, const void *b)
 static uint64_t row_hash(const ne_dense *x, size_t row)
 {
     uint64_t hash = 0x9E3779B97F4A7C15u;
+    view_fetch_next(x, row);
     for (size_t j = 0; j < x->cols; j++) {
         const double value = view_get(x, row, j) + 0.0; /* -0 is 0 */
         uint64_t     bits;
@@ -108,22 +110,34 @@ static int rows_are_equal(const ne_dense *x, size_t a, size_t b)
     return equal;
 }
 
-ne_status init_share_places(ne_context *context, const ne_dense *x, size_t c, float *z)
+/* Of one of x and rows. */
+static ne_status share_places(ne_context *context, const ne_dense *x, const ne_csr *rows, size_t c, float *z)
 {
-    const size_t n    = x->rows;
+    const size_t n    = rows ? rows->rows : x->rows;
     row_key     *keys = memory_new(&context->memory, n, sizeof *keys);
     if (!keys) return NE_OUT_OF_MEMORY;
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t i = 0; i < n; i++) keys[i] = (row_key){row_hash(x, i), i};
+    for (size_t i = 0; i < n; i++) keys[i] = (row_key){rows ? sparse_hash(rows, i) : row_hash(x, i), i};
     qsort(keys, n, sizeof *keys, compare_keys);
     /* Rows of one hash are ascending; `first` is the first of them, and rows of one hash that differ are as good as none. */
     for (size_t i = 1, first = 0; i < n; i++) {
         if (keys[i].hash != keys[first].hash) first = i;
-        else if (rows_are_equal(x, keys[i].row, keys[first].row))
+        else if (rows ? sparse_rows_are_equal(rows, keys[i].row, keys[first].row)
+                      : rows_are_equal(x, keys[i].row, keys[first].row))
             memcpy(z + keys[i].row * c, z + keys[first].row * c, c * sizeof *z);
     }
     memory_free(&context->memory, keys);
     return NE_OK;
+}
+
+ne_status init_share_places(ne_context *context, const ne_dense *x, size_t c, float *z)
+{
+    return share_places(context, x, NULL, c, z);
+}
+
+ne_status init_share_places_sparse(ne_context *context, const ne_csr *x, size_t c, float *z)
+{
+    return share_places(context, NULL, x, c, z);
 }
 
 double init_share_places_bytes(double n)
@@ -133,21 +147,31 @@ double init_share_places_bytes(double n)
 
 /* --- Principal components ---------------------------------------------------------------------------------------- */
 
-ne_status init_pca(ne_context *context, const ne_dense *x, size_t c, double scaling, int divisor_n1, uint64_t seed,
-                   float *z)
+/* Of one of x and rows. */
+static ne_status start_at_components(ne_context *context, const ne_dense *x, const ne_csr *rows, size_t c,
+                                     double scaling, int divisor_n1, uint64_t seed, float *z)
 {
     const ne_allocator *mem = &context->memory;
-    const size_t        n = x->rows, d = x->cols, count = c < d ? (c < n ? c : n) : (d < n ? d : n);
-    double             *mean = memory_new(mem, d, sizeof *mean), *variance = memory_new(mem, count, sizeof *variance);
-    double             *components = memory_new(mem, count * d, sizeof *components);
-    ne_status           st         = NE_OK;
+    const size_t        n = rows ? rows->rows : x->rows, d = rows ? rows->cols : x->cols,
+                 count = c < d ? (c < n ? c : n) : (d < n ? d : n);
+    double   *mean = memory_new(mem, d, sizeof *mean), *variance = memory_new(mem, count, sizeof *variance);
+    double   *components = memory_new(mem, count * d, sizeof *components), *middle = NULL;
+    ne_status st = NE_OK;
 
     if (!mean || !variance || !components) {
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
     pca_job job = {.x = x, .count = count, .seed = seed, .mean = mean, .components = components, .variance = variance};
-    if ((st = context->backend->pca(context, &job)) != NE_OK) goto done;
+    job.sparse  = rows;
+    st          = rows ? context->backend->pca_sparse(context, &job) : context->backend->pca(context, &job);
+    if (st != NE_OK) goto done;
+    if (rows && !(middle = memory_zero(mem, count, sizeof *middle))) { /* the mean's coordinates */
+        st = NE_OUT_OF_MEMORY;
+        goto done;
+    }
+    for (size_t k = 0; rows && k < count; k++)
+        for (size_t j = 0; j < d; j++) middle[k] += mean[j] * components[k * d + j];
 
     const double std = sqrt(fmax(variance[0], 0) * (divisor_n1 ? 1 : ((double)n - 1) / (double)n));
     if (!(std > 0) || !isfinite(std)) {
@@ -156,22 +180,38 @@ ne_status init_pca(ne_context *context, const ne_dense *x, size_t c, double scal
         goto done;
     }
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (x) view_fetch_next(x, i);
         for (size_t k = 0; k < c; k++) {
             double at = 0;
             if (k < count && variance[k] > 1e-12 * variance[0]) {
-                for (size_t j = 0; j < d; j++) at += (view_get(x, i, j) - mean[j]) * components[k * d + j];
+                if (rows) at = sparse_dot(rows, i, components + k * d) - middle[k];
+                for (size_t j = 0; !rows && j < d; j++) at += (view_get(x, i, j) - mean[j]) * components[k * d + j];
                 at /= std;
             } else {
                 at = normal_at(seed, i, k);
             }
             z[i * c + k] = (float)(scaling * at);
         }
+    }
 done:
     memory_free(mem, mean);
     memory_free(mem, variance);
     memory_free(mem, components);
+    memory_free(mem, middle);
     return st;
+}
+
+ne_status init_pca(ne_context *context, const ne_dense *x, size_t c, double scaling, int divisor_n1, uint64_t seed,
+                   float *z)
+{
+    return start_at_components(context, x, NULL, c, scaling, divisor_n1, seed, z);
+}
+
+ne_status init_pca_sparse(ne_context *context, const ne_csr *x, size_t c, double scaling, int divisor_n1, uint64_t seed,
+                          float *z)
+{
+    return start_at_components(context, NULL, x, c, scaling, divisor_n1, seed, z);
 }
 
 double init_pca_bytes(const ne_context *context, double n, double d, int is_float, double c)

@@ -85,7 +85,7 @@ static ne_status cosne_plan(const void *params, const ne_problem *problem, void 
     (void)state;
     terms->manifold   = NE_POINCARE_BALL;
     terms->keep_order = 1; /* square follows the rows */
-    if (!problem->x && p->norm_weight > 0)
+    if (!problem->x && !problem->sparse && p->norm_weight > 0)
         return ne_fail(NE_UNSUPPORTED,
                        "learning_rate_for_h_loss: %g needs the norms of x, and only a graph was given; 0 does not",
                        p->norm_weight);
@@ -105,6 +105,16 @@ static double row_square(const ne_dense *x, size_t row)
     return sum;
 }
 
+static double sparse_row_square(const ne_csr *x, size_t row)
+{
+    double sum = 0;
+    for (int64_t e = x->start[row]; e < x->start[row + 1]; e++) {
+        const double value = x->dtype == NE_F32 ? (double)((const float *)x->val)[e] : ((const double *)x->val)[e];
+        sum += value * value;
+    }
+    return sum;
+}
+
 static ne_status cosne_on_affinity(const void *params, const ne_problem *problem, void *state)
 {
     const cosne_params *p    = params;
@@ -118,6 +128,8 @@ static ne_status cosne_on_affinity(const void *params, const ne_problem *problem
     own->block_sum = ne_allocate(problem->context, (n + ROWS - 1) / ROWS, sizeof *own->block_sum);
     if (!own->square || !own->inverse || !own->force || !own->room || !own->block_sum) return NE_OUT_OF_MEMORY;
     for (size_t i = 0; problem->x && i < n; i++) own->square[i] = row_square(problem->x, (size_t)problem->order[i]);
+    for (size_t i = 0; problem->sparse && i < n; i++)
+        own->square[i] = sparse_row_square(problem->sparse, (size_t)problem->order[i]);
     for (size_t i = 0; i < n; i++) mean += own->square[i] / (double)n;
     for (size_t i = 0; p->scale_norms && mean > 0 && i < n; i++) own->square[i] /= mean;
     return NE_OK;

@@ -1,8 +1,9 @@
 /* methods/links.c: see links.h. The lists are a counting sort of the pairs by either end; forces go through a buffer of
- * differences, so that the arithmetic vectorises although the rows lie anywhere. */
+ * differences, so that the arithmetic vectorises although the rows lie anywhere; two columns have a twin with AVX2. */
 #include "methods/links.h"
 
 #include "base/clones.h"
+#include "cpu/x86/links_avx2.h"
 
 #include <math.h>
 
@@ -153,7 +154,9 @@ NE_CLONES static void links_pull_space(const links *from, link_force by, size_t 
 void links_pull(const links *from, link_force force, size_t c, const float *z, size_t row0, size_t row1, int add,
                 float *f)
 {
-    if (c == 2) links_pull_plane(from, force, z, row0, row1, add, f);
+    if (c == 2 && links_avx2_usable())
+        links_avx2_pull(from->start, from->other, force.scale, force.shift, force.reach, z, row0, row1, add, f);
+    else if (c == 2) links_pull_plane(from, force, z, row0, row1, add, f);
     else links_pull_space(from, force, c, z, row0, row1, add, f);
 }
 

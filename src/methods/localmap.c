@@ -108,6 +108,7 @@ static ne_status localmap_end(const void *params, const ne_problem *problem, voi
     if (!is_local(params, step) || step % EVERY != 0 || !s->far_count) return NE_OK;
 #pragma omp parallel for schedule(dynamic, 64) num_threads(problem->threads)
     for (size_t i = 0; i < problem->n; i++) redraw_row(params, s, problem, (uint32_t)step, z, i);
+    circle_links_clear(problem->context, &s->around);
     return links_join(problem->context, problem->n, s->far_count, s->far_row, s->place, &s->far);
 }
 
@@ -126,6 +127,7 @@ const ne_method_ops method_localmap = {
     .neighbors            = pacmap_neighbors,
     .on_affinity_computed = localmap_pairs,
     .on_step_begin        = localmap_begin,
+    .before_gradient      = pacmap_before,
     .attractive_gradient  = pacmap_attract,
     .repulsive_gradient   = pacmap_repulse,
     .attractive_loss      = pacmap_attract_loss,

@@ -7,7 +7,7 @@
  *   near      the n_neighbors with the smallest |x_i - x_j|^2 / (r_i r_j) among its n_neighbors + 50 nearest, r_i the mean
  *             distance to the 4th, 5th and 6th: in sparse regions distances count for less
  *   mid-near  the second nearest of six rows drawn at random, again and again: they hold the picture together at large
- *   far       rows drawn at random
+ *   far       rows drawn at random: those at fixed rotations of a random circle if there are many rows (circle_links.h)
  * Three phases of weights: global structure first (w_mid falls from 1000 to 3), then 3 and 3, then near pairs alone.
  *
  * reference = torchdr draws mid-near and far pairs anew at every step, with replacement; it truncates their numbers, its
@@ -62,9 +62,13 @@ ne_status pacmap_plan(const void *params, const ne_problem *problem, void *state
     s->mid_count  = drawn_pairs(p->mid_near_ratio, s->near_count, n, problem->reference);
     s->far_count  = drawn_pairs(p->far_ratio, s->near_count, n, problem->reference);
     if (s->mid_count && !problem->x)
-        return ne_fail(NE_INVALID_ARGUMENT,
-                       "x: mid-near pairs are chosen by distances in it, and only a graph was given");
+        return problem->sparse
+                   ? ne_fail(NE_UNSUPPORTED, "x: mid-near pairs are chosen by distances in it, and it is sparse; "
+                                             "mid_near_ratio = 0 has none")
+                   : ne_fail(NE_INVALID_ARGUMENT,
+                             "x: mid-near pairs are chosen by distances in it, and only a graph was given");
     if (!problem->metric) return NE_UNKNOWN_NAME; /* the text is the registry's */
+    terms->negatives  = !problem->reference && circle_links_pay(problem, s->far_count) ? (int64_t)s->far_count : 0;
     terms->keep_order = 1;
     terms->repulsion  = NE_REPULSION_NONE;
     return NE_OK;
@@ -144,21 +148,41 @@ static void draw_mid(const pacmap_state *s, const ne_problem *problem, uint32_t 
     }
 }
 
+/* The partners that the circle gives to a row, NO_PARTNER where one is excluded; the others are so too from here on.
+ * Returns whether none was. */
+static int take_around(const pacmap_state *s, const ne_problem *problem, size_t row, excluded *out, int32_t *to)
+{
+    int whole = 1;
+    for (size_t slot = 0; slot < s->far_count; slot++) {
+        const int32_t given = circle_links_partner(&s->around, problem, row, slot);
+        size_t        at    = 0;
+        while (at < out->count && out->row[at] != given) at++;
+        to[slot] = at == out->count ? given : NO_PARTNER;
+        whole &= at == out->count;
+    }
+    for (size_t slot = 0; slot < s->far_count && !whole; slot++)
+        if (to[slot] != NO_PARTNER) excluded_add(out, to[slot]);
+    return whole;
+}
+
 static void draw_far(const pacmap_params *p, const pacmap_state *s, const ne_problem *problem, uint32_t step,
                      size_t row, int32_t *scratch)
 {
     const size_t   i    = (size_t)problem->order[row];
     const int32_t *near = s->near_row + row * s->near_count;
+    int32_t       *to   = s->far_row + row * s->far_count;
     excluded       out  = {.row = scratch};
 
     excluded_add(&out, (int32_t)i);
     for (size_t q = 0; p->exclude_neighbors && q < s->near_count; q++)
         if (near[q] != NO_PARTNER) excluded_add(&out, near[q]);
+    if (s->around.count && take_around(s, problem, row, &out, to)) return;
     for (size_t slot = 0; slot < s->far_count; slot++) {
+        if (s->around.count && to[slot] != NO_PARTNER) continue;
         const random_block b     = random_draw(problem->seed, STREAM_NEGATIVE, step, i, (uint32_t)slot);
         const int32_t      drawn = excluded_draw(&out, problem->n, b.word);
         if (drawn != NO_PARTNER && !problem->reference) excluded_add(&out, drawn);
-        s->far_row[row * s->far_count + slot] = drawn;
+        to[slot] = drawn;
     }
 }
 
@@ -179,7 +203,8 @@ static ne_status draw_pairs(const pacmap_params *p, const ne_problem *problem, p
             draw_far(p, s, problem, step, i, own);
         }
         if (with_mid) st = links_join(context, n, s->mid_count, s->mid_row, s->place, &s->mid);
-        if (st == NE_OK) st = links_join(context, n, s->far_count, s->far_row, s->place, &s->far);
+        if (st == NE_OK && s->around.count) st = circle_links_mend(problem, s->far_row, s->place, &s->around);
+        else if (st == NE_OK) st = links_join(context, n, s->far_count, s->far_row, s->place, &s->far);
     }
     ne_release(context, scratch);
     return st;
@@ -200,6 +225,7 @@ ne_status pacmap_pairs(const void *params, const ne_problem *problem, void *stat
     s->place    = ne_allocate(context, n, sizeof *s->place);
     if (!s->near_row || !s->mid_row || !s->far_row || !s->place) return NE_OUT_OF_MEMORY;
     for (size_t r = 0; r < n; r++) s->place[problem->order[r]] = (int32_t)r;
+    if (problem->circle && (st = circle_links_make(problem, s->far_count, &s->around)) != NE_OK) return st;
     if (s->mid_count && (st = rows_open(problem, problem->reference, &s->rows)) != NE_OK) return st;
     st = make_near(problem, s);
     if (st == NE_OK && !problem->reference) {
@@ -238,6 +264,22 @@ ne_status pacmap_begin(const void *params, const ne_problem *problem, void *stat
     return st;
 }
 
+static link_force far_force(const pacmap_state *s)
+{
+    return (link_force){(float)(-2 * s->far_weight), 2, 0};
+}
+
+ne_status pacmap_before(const void *params, const ne_problem *problem, void *state, int64_t step, const float *z,
+                        ne_terms *terms)
+{
+    pacmap_state *s = state;
+    (void)params;
+    (void)step;
+    (void)terms;
+    if (s->around.count) circle_links_pull(problem, far_force(s), z, &s->around);
+    return NE_OK;
+}
+
 ne_status pacmap_attract(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
                          size_t row1, float *gradient)
 {
@@ -255,7 +297,8 @@ ne_status pacmap_repulse(const void *params, const ne_problem *problem, void *st
 {
     const pacmap_state *s = state;
     (void)params;
-    links_pull(&s->far, (link_force){(float)(-2 * s->far_weight), 2, 0}, problem->c, z, row0, row1, 0, gradient);
+    if (s->around.count) circle_links_read(problem, far_force(s), &s->around, z, row0, row1, gradient);
+    else links_pull(&s->far, far_force(s), problem->c, z, row0, row1, 0, gradient);
     return NE_OK;
 }
 
@@ -278,6 +321,25 @@ static double repulsive_energy(double s, double shift)
     return 1 / (shift + s);
 }
 
+/* Of the pairs that rows [row0, row1) have drawn. */
+static double far_energy(const pacmap_state *s, size_t c, const float *z, size_t row0, size_t row1)
+{
+    double sum = 0;
+    for (size_t i = row0; i < row1; i++)
+        for (size_t slot = 0; slot < s->far_count; slot++) {
+            const int32_t partner = s->far_row[i * s->far_count + slot];
+            if (partner == NO_PARTNER) continue;
+            const size_t j      = (size_t)s->place[partner];
+            double       square = 0;
+            for (size_t d = 0; d < c; d++) {
+                const double t = (double)z[i * c + d] - (double)z[j * c + d];
+                square += t * t;
+            }
+            sum += repulsive_energy(square, 2);
+        }
+    return sum;
+}
+
 ne_status pacmap_attract_loss(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
                               size_t row1, double *loss)
 {
@@ -296,7 +358,8 @@ ne_status pacmap_repulse_loss(const void *params, const ne_problem *problem, voi
 {
     const pacmap_state *s = state;
     (void)params;
-    *loss += s->far_weight * links_energy(&s->far, problem->c, z, row0, row1, repulsive_energy, 2);
+    if (s->around.count) *loss += s->far_weight * far_energy(s, problem->c, z, row0, row1);
+    else *loss += s->far_weight * links_energy(&s->far, problem->c, z, row0, row1, repulsive_energy, 2);
     return NE_OK;
 }
 
@@ -306,6 +369,7 @@ void pacmap_clear(ne_context *context, void *state)
     links_clear(context, &s->near);
     links_clear(context, &s->mid);
     links_clear(context, &s->far);
+    circle_links_clear(context, &s->around);
     ne_release(context, s->near_row);
     ne_release(context, s->mid_row);
     ne_release(context, s->far_row);
@@ -314,14 +378,16 @@ void pacmap_clear(ne_context *context, void *state)
     *s = (pacmap_state){0};
 }
 
-double pacmap_bytes(const ne_problem *problem, const void *state, double *kept)
+double pacmap_bytes(const ne_problem *problem, const void *state, int redraws, double *kept)
 {
     const pacmap_state *s = state;
     const double        n = (double)problem->n, near = (double)s->near_count, mid = (double)s->mid_count,
-                 far     = (double)s->far_count;
-    const double rows    = n * (near + mid + 1 + far + 1 + 1) * sizeof(int32_t);
-    const double data    = problem->reference ? rows_bytes(problem, 1) : 0; /* kept from step to step */
-    *kept                = rows + data + links_bytes(n, near) + links_bytes(n, mid) + links_bytes(n, far);
+                 far    = (double)s->far_count;
+    const double rows   = n * (near + mid + 1 + far + 1 + 1) * sizeof(int32_t);
+    const double data   = problem->reference ? rows_bytes(problem, 1) : 0; /* kept from step to step */
+    const int    around = !redraws && !problem->reference && circle_links_pay(problem, s->far_count);
+    *kept               = rows + data + links_bytes(n, near) + links_bytes(n, mid) +
+            (around ? circle_links_bytes(n, far) : links_bytes(n, far));
     const double nearest = n * (1 + near) * sizeof(double); /* radii and distances, while near pairs are chosen */
     return fmax(*kept + links_join_bytes(n), rows + nearest + links_bytes(n, near) + links_join_bytes(n)) +
            rows_bytes(problem, 0);
@@ -342,6 +408,7 @@ const ne_method_ops method_pacmap = {
     .neighbors            = pacmap_neighbors,
     .on_affinity_computed = pacmap_pairs,
     .on_step_begin        = pacmap_begin,
+    .before_gradient      = pacmap_before,
     .attractive_gradient  = pacmap_attract,
     .repulsive_gradient   = pacmap_repulse,
     .attractive_loss      = pacmap_attract_loss,

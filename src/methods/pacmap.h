@@ -2,6 +2,7 @@
 #ifndef NE_METHODS_PACMAP_H
 #define NE_METHODS_PACMAP_H
 
+#include "methods/circle_links.h"
 #include "methods/links.h"
 #include "methods/rows.h"
 
@@ -12,13 +13,14 @@ typedef struct pacmap_params {
 
 /* Partners are the caller's numbers of rows, NO_PARTNER where a row has fewer; their rows are in working order. */
 typedef struct pacmap_state {
-    size_t    near_count, mid_count, far_count; /* of each row, at most */
-    double    near_weight, mid_weight, far_weight;
-    double    reach; /* 0: PaCMAP's near force; else LocalMAP's, half of low_dist_thres */
-    int32_t  *near_row, *mid_row, *far_row;
-    int32_t  *place; /* the working row of a caller's row */
-    links     near, mid, far;
-    data_rows rows; /* while mid-near pairs are drawn */
+    size_t       near_count, mid_count, far_count; /* of each row, at most */
+    double       near_weight, mid_weight, far_weight;
+    double       reach; /* 0: PaCMAP's near force; else LocalMAP's, half of low_dist_thres */
+    int32_t     *near_row, *mid_row, *far_row;
+    int32_t     *place; /* the working row of a caller's row */
+    links        near, mid, far;
+    circle_links around; /* the far pairs, in place of `far`, if its count is not 0 */
+    data_rows    rows;   /* while mid-near pairs are drawn */
 } pacmap_state;
 
 /* Of both methods. In the reference an exaggeration, if there is one, has no end. */
@@ -71,6 +73,8 @@ ne_status pacmap_plan(const void *params, const ne_problem *problem, void *state
 size_t    pacmap_neighbors(const void *params, size_t n);
 ne_status pacmap_pairs(const void *params, const ne_problem *problem, void *state);
 ne_status pacmap_begin(const void *params, const ne_problem *problem, void *state, int64_t step, ne_terms *terms);
+ne_status pacmap_before(const void *params, const ne_problem *problem, void *state, int64_t step, const float *z,
+                        ne_terms *terms);
 ne_status pacmap_attract(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
                          size_t row1, float *gradient);
 ne_status pacmap_repulse(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
@@ -80,7 +84,8 @@ ne_status pacmap_attract_loss(const void *params, const ne_problem *problem, voi
 ne_status pacmap_repulse_loss(const void *params, const ne_problem *problem, void *state, const float *z, size_t row0,
                               size_t row1, double *loss);
 void      pacmap_clear(ne_context *context, void *state);
-/* What the state's arrays take, after pacmap_plan(), and at most while pairs are drawn; for estimates. */
-double pacmap_bytes(const ne_problem *problem, const void *state, double *kept);
+/* What the state's arrays take, after pacmap_plan(), and at most while pairs are drawn; redraws: far pairs are drawn
+ * anew, which takes lists. For estimates. */
+double pacmap_bytes(const ne_problem *problem, const void *state, int redraws, double *kept);
 
 #endif

@@ -5,6 +5,7 @@
  *
  * The sign of each row of V makes its entry largest in absolute value positive. */
 #include "backend/backend.h"
+#include "base/sparse.h"
 #include "base/view.h"
 #include "methods/methods.h"
 #include "methods/pca.h"
@@ -90,11 +91,31 @@ static ne_status pca_inverse(const void *params, const ne_context *context, cons
     return pca_map_back(context, s->mean, s->components, s->c, s->d, y, x);
 }
 
-static ne_status pca_fit(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_dense *y)
+static ne_status pca_transform_sparse(const void *params, const ne_context *context, const void *state, const ne_csr *x,
+                                      const ne_dense *y)
+{
+    const pca_state *s = state;
+    ne_status        st;
+    (void)params;
+    if (x->cols != s->d) return ne_fail(NE_INVALID_ARGUMENT, "x: %zu columns, the fit had %zu", x->cols, s->d);
+    if ((st = view_check_shape(y, "y", x->rows, s->c)) != NE_OK) return st;
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t k = 0; k < s->c; k++) {
+        const double *component = s->components + k * s->d;
+        double        middle    = 0;
+        for (size_t j = 0; j < s->d; j++) middle += s->mean[j] * component[j];
+        for (size_t i = 0; i < x->rows; i++) view_set(y, i, k, sparse_dot(x, i, component) - middle);
+    }
+    return NE_OK;
+}
+
+/* Of one of x and rows. */
+static ne_status fit_either(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_csr *rows,
+                            const ne_dense *y)
 {
     const pca_params   *p   = params;
     const ne_allocator *mem = &context->memory;
-    const size_t        c = (size_t)p->n_components, d = x->cols;
+    const size_t        c = (size_t)p->n_components, d = rows ? rows->cols : x->cols;
     pca_state           made = {.c = c, .d = d};
     ne_status           st   = NE_OK;
 
@@ -107,18 +128,32 @@ static ne_status pca_fit(const void *params, ne_context *context, void *state, c
         goto done;
     }
     pca_job job = {.x          = x,
+                   .sparse     = rows,
                    .count      = c,
                    .seed       = (uint64_t)p->random_state,
                    .mean       = made.mean,
                    .components = made.components,
                    .variance   = made.variance};
-    if ((st = context->backend->pca(context, &job)) != NE_OK) goto done;
-    if ((st = pca_transform(params, context, &made, x, y)) != NE_OK) goto done;
+    st          = rows ? context->backend->pca_sparse(context, &job) : context->backend->pca(context, &job);
+    if (st != NE_OK) goto done;
+    st = rows ? pca_transform_sparse(params, context, &made, rows, y) : pca_transform(params, context, &made, x, y);
+    if (st != NE_OK) goto done;
     memcpy(state, &made, sizeof made);
     made = (pca_state){0};
 done:
     pca_clear(context, &made);
     return st;
+}
+
+static ne_status pca_fit(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_dense *y)
+{
+    return fit_either(params, context, state, x, NULL, y);
+}
+
+static ne_status pca_fit_sparse(const void *params, ne_context *context, void *state, const ne_csr *x,
+                                const ne_dense *y)
+{
+    return fit_either(params, context, state, NULL, x, y);
 }
 
 static ne_status pca_get_array(const void *state, const char *name, const double **values, size_t *count)
@@ -154,4 +189,6 @@ const ne_method_ops method_pca = {
     .inverse_transform = pca_inverse,
     .get_array         = pca_get_array,
     .clear             = pca_clear,
+    .fit_sparse        = pca_fit_sparse,
+    .transform_sparse  = pca_transform_sparse,
 };

@@ -94,6 +94,13 @@ static const ne_option phate_options[] = {
 
 /* --- The distances to draw --------------------------------------------------------------------------------------- */
 
+/* 1: the caller wants no more. */
+static int report(const ne_context *context, const phate_params *p, const phate_state *s)
+{
+    const progress *to = context->reporting;
+    return to && to->report && to->report(to->user, "optimize", (int64_t)s->steps, p->max_iter, s->stress, NAN);
+}
+
 static ne_status potential_distances(const phate_params *p, ne_context *context, const ne_dense *x, float *delta)
 {
     const size_t   n        = x->rows;
@@ -104,6 +111,8 @@ static ne_status potential_distances(const phate_params *p, ne_context *context,
     if (st == NE_OK) st = ne_affinity_set_int(affinity, "t", p->t);
     if (st == NE_OK) st = ne_affinity_set_real(affinity, "alpha", p->alpha);
     if (st == NE_OK) st = ne_affinity_set(affinity, "metric", p->metric);
+    if (st == NE_OK && context->reporting)
+        st = ne_affinity_set_progress(affinity, context->reporting->report, context->reporting->user);
     if (st == NE_OK) st = ne_affinity_compute_dense(affinity, x, &to);
     if (st == NE_OK)
         for (size_t e = 0; e < n * n; e++) delta[e] = 0 - delta[e];
@@ -226,12 +235,14 @@ NE_CLONES static void phate_smacof_row(size_t n, size_t c, size_t i, const float
     sums->square = square;
 }
 
-/* z (c x n) towards a minimum of L nearby, at its best scale. g: c x n, sums: n, of scratch. s: steps are added. */
-static void smacof(const phate_params *p, const ne_context *context, size_t n, double tol, const float *delta,
-                   double *z, double *g, row_sums *sums, phate_state *s)
+/* z (c x n) towards a minimum of L nearby, at its best scale. g: c x n, sums: n, of scratch. s: steps are added. Stops where
+ * the caller wants no more, with NE_CANCELLED and z as it is then. */
+static ne_status smacof(const phate_params *p, const ne_context *context, size_t n, double tol, const float *delta,
+                        double *z, double *g, row_sums *sums, phate_state *s)
 {
     const size_t c     = (size_t)p->n_components;
     double       total = 0, scale = 1, before = INFINITY;
+    ne_status    st = NE_OK;
     for (size_t i = 0; i < n; i++) {
         double row = 0;
         for (size_t j = 0; j < n; j++) row += (double)delta[i * n + j] * (double)delta[i * n + j];
@@ -248,10 +259,15 @@ static void smacof(const phate_params *p, const ne_context *context, size_t n, d
         scale     = square > 0 ? dot / square : 1;
         s->stress = total > 0 ? sqrt(fmax(1 - scale * dot / total, 0)) : 0;
         if (s->steps >= (double)p->max_iter || s->stress >= (1 - tol) * before || !(s->stress > 0)) break;
+        if (report(context, p, s)) {
+            st = ne_fail(NE_CANCELLED, "cancelled at step %.0f", s->steps);
+            break;
+        }
         before = s->stress;
         for (size_t e = 0; e < c * n; e++) z[e] = 2 * g[e] - scale * z[e];
     }
     for (size_t e = 0; e < c * n; e++) z[e] *= scale;
+    return st;
 }
 
 /* --- Hooks ------------------------------------------------------------------------------------------------------- */
@@ -279,16 +295,16 @@ static ne_status phate_fit(const void *params, ne_context *context, void *state,
     double     *z = reals, *g = reals + n * c, *other = reals + 2 * n * c;
     phate_state s = {0}, other_s = {0};
     if ((st = classical_scaling(context, n, c, delta, g, z)) != NE_OK) goto done;
-    smacof(p, context, n, fmax(p->tol, COARSE), delta, z, g, sums, &s);
-    if (c <= x->cols && p->max_iter > 0) {
+    st = smacof(p, context, n, fmax(p->tol, COARSE), delta, z, g, sums, &s);
+    if (st == NE_OK && c <= x->cols && p->max_iter > 0) {
         if ((st = data_scaling(context, x, c, other)) != NE_OK) goto done;
-        smacof(p, context, n, fmax(p->tol, COARSE), delta, other, g, sums, &other_s);
+        st = smacof(p, context, n, fmax(p->tol, COARSE), delta, other, g, sums, &other_s);
         if (other_s.stress < s.stress) {
             s = other_s;
             z = other;
         }
     }
-    smacof(p, context, n, p->tol, delta, z, g, sums, &s);
+    if (st == NE_OK) st = smacof(p, context, n, p->tol, delta, z, g, sums, &s);
     memcpy(state, &s, sizeof s);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < c; k++) view_set(y, i, k, z[k * n + i]);

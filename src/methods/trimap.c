@@ -90,6 +90,7 @@ static ne_status trimap_plan(const void *params, const ne_problem *problem, void
     s->springs  = s->near + s->triplets;
     if (n > UINT32_MAX / (s->springs + 1))
         return ne_fail(NE_OUT_OF_RANGE, "n_inliers: %zu rows with %zu springs each are more than 2^32", n, s->springs);
+    if (problem->sparse) return ne_fail(NE_UNSUPPORTED, "x: triplets need its distances, and it is sparse");
     if (!problem->x) return ne_fail(NE_INVALID_ARGUMENT, "x: triplets need its distances, and only a graph was given");
     if (!problem->metric) return NE_UNKNOWN_NAME; /* the text is the registry's */
     terms->keep_order = 1;

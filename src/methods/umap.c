@@ -228,25 +228,24 @@ static ne_status umap_attractive_gradient(const void *params, const ne_problem *
     const float       *val   = edges->val;
     const size_t       c     = problem->c;
 
+    if (p->edges == EDGES_WEIGHTED) {
+        umap_attract_rows(s->curve, c, edges, z, 2 / s->largest, row0, row1, gradient);
+        return NE_OK;
+    }
     for (size_t i = row0; i < row1; i++) {
         float       *g     = gradient + i * c;
         const size_t first = (size_t)edges->start[i], last = (size_t)edges->start[i + 1];
+        int32_t      acting[TILE];
+        size_t       count = 0;
         memset(g, 0, c * sizeof *g);
-        if (p->edges == EDGES_WEIGHTED) {
-            umap_attract(s->curve, c, z + i * c, z, last - first, edges->col + first, val + first, g);
-            for (size_t k = 0; k < c; k++) g[k] *= 2 / s->largest;
-        } else {
-            int32_t acting[TILE];
-            size_t  count = 0;
-            for (size_t e = first; e < last; e++) {
-                if (edge_acts(problem, s, val[e])) acting[count++] = edges->col[e];
-                if (count == TILE || e + 1 == last) {
-                    umap_attract(s->curve, c, z + i * c, z, count, acting, NULL, g);
-                    count = 0;
-                }
+        for (size_t e = first; e < last; e++) {
+            if (edge_acts(problem, s, val[e])) acting[count++] = edges->col[e];
+            if (count == TILE || e + 1 == last) {
+                umap_attract(s->curve, c, z + i * c, z, count, acting, NULL, g);
+                count = 0;
             }
-            for (size_t k = 0; k < c; k++) g[k] *= 2;
         }
+        for (size_t k = 0; k < c; k++) g[k] *= 2;
     }
     return NE_OK;
 }

@@ -3,6 +3,7 @@
 
 #include "base/clones.h"
 #include "cpu/elementary.h"
+#include "cpu/x86/umap_avx2.h"
 
 #include <math.h>
 #include <string.h>
@@ -121,12 +122,30 @@ NE_CLONES static void umap_repel_list(umap_curve curve, size_t c, const float *z
 void umap_attract(umap_curve curve, size_t c, const float *zi, const float *z, size_t count, const int32_t *col,
                   const float *weight, float *f)
 {
-    umap_attract_list(curve, c, zi, z, count, col, weight, f);
+    if (c == 2 && umap_avx2_usable()) umap_avx2_list(curve.a, curve.b, 1, zi, z, count, col, weight, f);
+    else umap_attract_list(curve, c, zi, z, count, col, weight, f);
 }
 
 void umap_repel(umap_curve curve, size_t c, const float *zi, const float *z, size_t count, const int32_t *col, float *f)
 {
-    umap_repel_list(curve, c, zi, z, count, col, f);
+    if (c == 2 && umap_avx2_usable()) umap_avx2_list(curve.a, curve.b, 0, zi, z, count, col, NULL, f);
+    else umap_repel_list(curve, c, zi, z, count, col, f);
+}
+
+void umap_attract_rows(umap_curve curve, size_t c, const ne_csr *edges, const float *z, float scale, size_t row0,
+                       size_t row1, float *f)
+{
+    if (c == 2 && umap_avx2_usable()) {
+        umap_avx2_attract(curve.a, curve.b, edges->start, edges->col, edges->val, z, scale, row0, row1, f);
+        return;
+    }
+    for (size_t i = row0; i < row1; i++) {
+        const size_t first = (size_t)edges->start[i], count = (size_t)edges->start[i + 1] - first;
+        float       *to = f + i * c;
+        memset(to, 0, c * sizeof *to);
+        umap_attract_list(curve, c, z + i * c, z, count, edges->col + first, (const float *)edges->val + first, to);
+        for (size_t k = 0; k < c; k++) to[k] *= scale;
+    }
 }
 
 /* --- Places of a circle ------------------------------------------------------------------------------------------ */
@@ -186,7 +205,9 @@ NE_CLONES static void umap_repel_block(umap_curve curve, const umap_circle *on, 
 
 void umap_repel_places(umap_curve curve, const umap_circle *on, size_t first, size_t count, const uint32_t *offset)
 {
-    umap_repel_block(curve, on, first, count, offset);
+    if (on->c == 2 && umap_avx2_usable())
+        umap_avx2_repel(curve.a, curve.b, on->z, on->weight, on->stride, first, UMAP_PLACES, count, offset, on->f);
+    else umap_repel_block(curve, on, first, count, offset);
 }
 
 /* --- Potentials -------------------------------------------------------------------------------------------------- */

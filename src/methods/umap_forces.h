@@ -4,7 +4,7 @@
  *     repulsion   clamp(-2 b / ((0.001 + s) (1 + t)) d)
  *
  * Each coordinate of each pair is clamped to [-4, 4]. s^b is exp(b log s) with the polynomials of cpu/elementary.h, relative
- * error below 1e-5: no call of the C library, eight pairs at a time. */
+ * error below 1e-5: no call of the C library, eight pairs at a time. Two columns have a twin with AVX2, cpu/x86/umap_avx2.h. */
 #ifndef NE_METHODS_UMAP_FORCES_H
 #define NE_METHODS_UMAP_FORCES_H
 
@@ -19,6 +19,9 @@ void umap_attract(umap_curve curve, size_t c, const float *zi, const float *z, s
                   const float *weight, float *f);
 void umap_repel(umap_curve curve, size_t c, const float *zi, const float *z, size_t count, const int32_t *col,
                 float *f);
+/* Rows [row0, row1) of f (n x c) become scale times the attraction over all edges, weighted by their values (f32). */
+void umap_attract_rows(umap_curve curve, size_t c, const ne_csr *edges, const float *z, float scale, size_t row0,
+                       size_t row1, float *f);
 
 enum {
     UMAP_PLACES = 256

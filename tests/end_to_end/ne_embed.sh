@@ -208,6 +208,104 @@ if grep -qx cosne all.list; then check "the disk of cosne" grep -q 'fill="none" 
 run "all but one" 0 plain.csv --method all --max_iter 5 --rows 60 --plot less.svg --skip "$(tail -1 all.list),tsne" --output less.npy
 check "are two less" [ "$(find . -name 'less.*.npy' | wc -l)" -eq "$(($(lines all.list) - $(sort -u <(tail -1 all.list; echo tsne) | wc -l)))" ]
 
+# --- Sparse rows, archives, and data that memory need not hold
+
+# The same 90 rows of 6 columns, most of them 0, as text, as Matrix Market and with their zeros.
+awk 'BEGIN { for (i = 0; i < 90; i++) for (j = 0; j < 6; j++) print (i * 7 + j * 11) % 5 ? 0 : i % 3 * 4 + (i * j) % 7 + 1 }' >values.txt
+paste -d, - - - - - - <values.txt >zeros.csv
+{ echo '%%MatrixMarket matrix coordinate integer general'; echo '% by columns'
+    echo "90 6 $(grep -cv '^0$' values.txt)"
+    awk '$1 { print (NR - 1) % 6 + 1, int((NR - 1) / 6) + 1, $1 }' values.txt | sort -n | awk '{ print $2, $1, $3 }'; } >sparse.mtx
+{ echo '%%MatrixMarket matrix array real general'; echo '90 6'
+    awk '{ print (NR - 1) % 6, NR, $1 }' values.txt | sort -n -k1,1 -k2,2 | cut -d' ' -f3; } >array.mtx
+gzip -k sparse.mtx
+run "rows with their zeros" 0 zeros.csv zeros.npy "${quick[@]}" --knn exact
+for input in sparse.mtx sparse.mtx.gz array.mtx; do
+    run "$input with --dense" 0 $input s.npy "${quick[@]}" --knn exact --dense
+    check "is the same" cmp -s s.npy zeros.npy
+done
+run "sparse rows" 0 sparse.mtx s.npy "${quick[@]}" --method tsne --score kl
+check "90 of them: $(cat err.txt)" grep -q 'tsne, 90 x 6 -> 2' err.txt
+check "have a score: $(cat out.txt)" grep -qE '^kl [0-9]' out.txt
+run "sparse rows, one thread" 0 sparse.mtx s1.npy "${quick[@]}" --threads 1
+check "same bytes" cmp -s s.npy s1.npy
+run "their principal components" 0 sparse.mtx s.csv --method pca
+run "and of those with zeros" 0 zeros.csv d.csv --method pca
+check "are the same to 1e-3: $(paste -d, s.csv d.csv | sed -n 2p)" \
+    awk -F, 'NR > 1 && (($1 - $3) ^ 2 > 1e-6 || ($2 - $4) ^ 2 > 1e-6) { exit 1 }' <(paste -d, s.csv d.csv)
+run "--pca of sparse rows, drawn with labels" 0 sparse.mtx s.csv "${quick[@]}" --pca 3 --labels numbers.txt --plot s.png
+check "names shapes: $(cat err.txt)" grep -q 'tsne, 90 x 6 -> 3 -> 2' err.txt
+run "scores of sparse rows" 0 sparse.mtx s.csv "${quick[@]}" --labels words.txt --score
+check "some are left out: $(cat out.txt)" grep -qx 'scores that compare with the data need --dense: it is sparse' out.txt
+check "those of labels are there" [ "$(grep -cE '^(kl|knn_accuracy|knn_label_agreement|silhouette|kmeans_ari) ' out.txt)" -eq 5 ]
+run "scores by TorchDR's names" 0 sparse.mtx s.csv "${quick[@]}" --labels words.txt --dense \
+    --score=neighborhood_preservation,silhouette_score,knn_label_accuracy,kmeans_ari
+check "are four lines: $(cat out.txt)" [ "$(cut -d' ' -f1 out.txt | tr '\n' ' ')" = "knn_preservation knn_label_agreement silhouette kmeans_ari " ]
+run "a sample" 0 plain.csv s.csv "${quick[@]}" --labels words.txt --score=silhouette,trustworthiness --sample 45
+check "is said: $(cat out.txt)" [ "$(grep -c 'on 45 rows' out.txt)" -eq 2 ]
+
+# --knn exact: auto searches a mapped file approximately.
+run "a mapped npy" 0 y.npy m.npy "${quick[@]}" --knn exact --stream
+run "and one in memory" 0 y.npy m2.npy "${quick[@]}" --knn exact
+check "same bytes" cmp -s m.npy m2.npy
+# Numbers that a float holds: a store has no others.
+{ echo 'name,kind,a,b,c,d,e,f'; paste -d, <(sed 's/^\(row [0-9]*\),.*/\1/' body.csv) words.txt zeros.csv; } >whole.csv
+for input in zeros.csv bytes.npy images-idx3-ubyte.gz whole.csv; do
+    more=()
+    [ $input = whole.csv ] && more=(--label-column kind --id-column name --plot m.svg)
+    [ $input = bytes.npy ] && more=(--standardize --labels numbers.txt)
+    run "$input in a store" 0 $input m.csv "${quick[@]}" --knn exact --stream "${more[@]}" --score
+    cp out.txt streamed.txt
+    run "$input in memory" 0 $input m2.csv "${quick[@]}" --knn exact "${more[@]}" --score
+    check "same bytes" cmp -s m.csv m2.csv
+    check "same scores" cmp -s streamed.txt out.txt
+done
+name="a stream of unknown length"
+"$program" - m.csv "${quick[@]}" --knn exact --stream --quiet <whole.csv --label-column kind --id-column name 2>err.txt
+check "as the file: $(cat err.txt)" cmp -s m.csv m2.csv
+cat bytes.npy | "$program" - m.csv "${quick[@]}" --knn exact --stream --quiet
+"$program" bytes.npy m2.csv "${quick[@]}" --knn exact --quiet
+check "npy through a pipe" cmp -s m.csv m2.csv
+run "sparse rows into a store" 0 sparse.mtx s.npy "${quick[@]}" --knn exact --dense --stream
+check "are those with zeros" cmp -s s.npy zeros.npy
+check "no file is left in TMPDIR" [ -z "$(mkdir -p there; TMPDIR=$PWD/there "$program" plain.csv m.csv "${quick[@]}" --stream --quiet; ls there)" ]
+
+name="the first rows of a text that never ends"
+yes 1,2,3,4,5 | awk '{ print; if (NR % 7 == 0) print "5,2,1,9," NR }' 2>/dev/null |
+    timeout 60 "$program" - m.csv --rows 50 --quiet "${quick[@]}"
+check "are read, and no more" [ "$(lines m.csv)" -eq 51 ]
+
+if python3 -c 'import numpy, scipy.sparse' 2>/dev/null; then
+    python3 - <<'END'
+import numpy as np, scipy.sparse as sp
+x = np.loadtxt("zeros.csv", delimiter=",", dtype=np.float32)
+np.savez("two.npz", first=x, second=x[::-1])
+np.savez_compressed("packed.npz", x)
+for kind in ("csr", "csc", "coo"):
+    sp.save_npz(kind + ".npz", sp.csr_matrix(x).asformat(kind))
+sp.save_npz("bsr.npz", sp.csr_matrix(x).tobsr())
+np.save("turned.npy", np.asfortranarray(x))
+END
+    for input in two.npz two.npz:first packed.npz turned.npy; do
+        for stream in "" --stream; do
+            run "$input $stream" 0 $input s.npy "${quick[@]}" --knn exact $stream
+            check "is the array" cmp -s s.npy zeros.npy
+        done
+    done
+    run "the other array" 0 two.npz:second s.npy "${quick[@]}" --knn exact
+    check "is another" [ "$(cmp -s s.npy zeros.npy; echo $?)" -eq 1 ]
+    for kind in csr csc coo; do
+        run "$kind.npz" 0 $kind.npz s.npy "${quick[@]}" --knn exact --dense
+        check "is the same" cmp -s s.npy zeros.npy
+        run "$kind.npz, sparse" 0 $kind.npz s.npy "${quick[@]}"
+        check "as from .mtx" cmp -s s.npy s1.npy
+    done
+    refuse "a format that is none of these" 1 "bsr.npz: a sparse matrix of format 'bsr'" bsr.npz new.csv
+    refuse "a member that is not there" 1 "two.npz: has no member 'third'; its first one is first.npy" two.npz:third new.csv
+else
+    echo "SKIPPED: files that numpy and scipy write: they are not there"
+fi
+
 # --- Standard input, half precision, the first rows of a large file
 
 name="standard input"
@@ -357,7 +455,27 @@ refuse "IDX that ends early" 1 "cut-idx3-ubyte: truncated" cut-idx3-ubyte new.cs
 head -c 100 images-idx3-ubyte.gz >cut.gz
 refuse "gzip that ends early" 1 "cut.gz: truncated" cut.gz new.csv
 cp plain.csv plain.dat
-refuse "file of another kind" 1 "plain.dat: neither .npy, IDX, .csv nor .tsv" plain.dat new.csv
+refuse "file of another kind" 1 "plain.dat: neither .npy, .npz, IDX, .mtx, .csv nor .tsv" plain.dat new.csv
+refuse "a member of what is no archive" 1 "plain.npz: No such file or directory" plain.npz:x new.csv
+cp plain.csv text.npz
+refuse "an archive that is none" 1 "text.npz: not a .npz file" text.npz new.csv
+sed '$d' sparse.mtx >cut.mtx
+refuse "Matrix Market that ends early" 1 "cut.mtx: truncated: it has" cut.mtx new.csv
+sed '4s/ / 7 /' sparse.mtx >wrong.mtx
+refuse "Matrix Market with another column" 1 "wrong.mtx: line 4: '" wrong.mtx new.csv
+sed '4s/^[0-9]*/91/' sparse.mtx >outside.mtx
+refuse "Matrix Market outside of its shape" 1 "outside.mtx: line 4: row 91, column 1 (from 1) is outside of 90 x 6" outside.mtx new.csv
+refuse "sparse rows to standardize" 1 "sparse.mtx: --standardize: sparse rows would lose their zeros; give --dense too" sparse.mtx new.csv --standardize
+refuse "a method that needs all numbers" 1 "kernel_pca" sparse.mtx new.csv --method kernel_pca --quiet
+check "says what helps: $(cat err.txt)" grep -q -- '--dense fills in the zeros (0.0 MiB)' err.txt
+refuse "a metric that sparse rows have not" 1 "--dense fills in the zeros" sparse.mtx new.csv --metric chebyshev --quiet
+refuse "a score that needs the data" 1 "--score: trustworthiness needs rows that are not sparse; --dense fills in the zeros" sparse.mtx new.csv --score=trustworthiness
+refuse "NaN in a mapped npy" 1 "row 0, column 0 is nan" nan.npy new.csv --stream --quiet --method pca
+refuse "a mapped npy that ends early" 1 "cut.npy: truncated" cut.npy new.csv --stream
+refuse "a word in a stream" 1 "word.csv: line 3, column 2 'b': 'four' is not a number" word.csv new.csv --stream
+name="a store in no folder"
+said=$(TMPDIR=$PWD/none "$program" plain.csv new.csv --stream --quiet 2>&1)
+check "said: $said" [ "$(echo "$said" | grep -c "No such file or directory")" -eq 1 ]
 refuse "output in no directory" 1 "none/new.csv: No such file or directory" plain.csv none/new.csv
 refuse "picture in no directory" 1 "none/new.png: No such file or directory" plain.csv new.csv --plot none/new.png
 mkdir place.csv

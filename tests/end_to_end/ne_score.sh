@@ -81,6 +81,23 @@ check "says what is missing" grep -q 'need more than 30 rows' out.txt
 run "help" 0 --help
 check "lists scores" grep -q '^  kmeans_ari ' out.txt
 
+awk -F, '{ for (j = 1; j <= NF; j++) print NR, j, $j }' plain.csv >entries.txt
+{ echo '%%MatrixMarket matrix coordinate real general'; echo "90 4 $(wc -l <entries.txt)"; cat entries.txt; } >plain.mtx
+run "sparse data" 0 plain.mtx first.csv --labels words.txt
+check "has all scores but two, and says so: $(cat out.txt)" cmp -s \
+    <(grep -vE '^(trustworthiness|knn_preservation) ' labelled.txt) <(grep -v '^scores that compare' out.txt)
+check "once" [ "$(grep -c '^scores that compare with the data need --dense: it is sparse$' out.txt)" -eq 1 ]
+run "sparse data with its zeros" 0 plain.mtx first.csv --labels words.txt --dense
+check "has them all" cmp -s out.txt labelled.txt
+run "a sparse embedding" 0 plain.csv plain.mtx --score knn_preservation
+check "is judged" [ "$(value knn_preservation)" = 1.000000 ]
+run "streamed" 0 plain.csv first.csv --labels words.txt --stream
+check "is the same" cmp -s out.txt labelled.txt
+run "TorchDR's names" 0 plain.csv first.csv --labels words.txt \
+    --score neighborhood_preservation,silhouette_score,knn_label_accuracy,kmeans_ari
+check "are the scores" cmp -s out.txt <(grep -E '^(knn_preservation|silhouette|knn_label_agreement|kmeans_ari) ' labelled.txt)
+refuse "a score that sparse data can't have" 1 "--score: knn_preservation needs rows that are not sparse" plain.mtx first.csv --score neighborhood_preservation
+
 refuse "nothing given" 2 "DATA is missing"
 refuse "one name" 2 "EMBEDDING is missing" plain.csv
 refuse "three names" 2 "'third' is one name too many" plain.csv first.csv third

@@ -5,6 +5,11 @@
  * 9 cycles), so the division costs nothing, and an estimate of the reciprocal would gain nothing. A point of three
  * columns is a masked 16-byte load, which reads nothing past the end of z.
  *
+ * Asking for edges 1 KB ahead saves 3 to 11 %, on matrices of 10 MB to 1 GB. Nanoseconds an edge on one thread of a Zen 3
+ * (3.2 GHz, its memory shared with other work), 70,000 points: 0.61; with the edges in the first cache 0.41; reading the
+ * two streams alone 0.38. Measured and not taken: 20 bits of column and 12 of weight in one word, 0.58, but 0.50 in place
+ * of 0.45 at 10,000 points, as it takes longer to unpack; the hardware's gather 1.19.
+ *
  * The last edges of a row are once more its last eight, with the weights masked that are done already: one branch to
  * guess, where a loop over the rest has several. Rows of fewer than eight edges have that loop. */
 #include "cpu/x86/attract_avx2.h"
@@ -17,6 +22,10 @@
 #define TARGET __attribute__((target("avx2,fma")))
 #define INLINE __attribute__((target("avx2,fma"), always_inline)) static inline
 
+enum {
+    AHEAD = 256 /* edges */
+};
+
 typedef struct edge_sum {
     __m256 x[3];
 } edge_sum;
@@ -24,6 +33,13 @@ typedef struct edge_sum {
 int attract_avx2_usable(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+/* What comes AHEAD * 4 bytes on. Nothing is read, so it may lie past the end; an address there is counted as a number,
+ * since C has no such pointers. */
+INLINE void prefetch(const void *here)
+{
+    _mm_prefetch((const char *)((uintptr_t)here + 4 * AHEAD), _MM_HINT_T0);
 }
 
 /* (x, y, x, y) of two points; their columns are the halves of one 64-bit load. */
@@ -94,7 +110,11 @@ INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, co
         own[k]   = _mm256_set1_ps(zi[k]);
         sum.x[k] = _mm256_setzero_ps();
     }
-    for (; e + 8 <= last; e += 8) add_eight(c, own, shifts, z, col + e, _mm256_loadu_ps(val + e), &sum);
+    for (; e + 8 <= last; e += 8) {
+        prefetch(col + e);
+        prefetch(val + e);
+        add_eight(c, own, shifts, z, col + e, _mm256_loadu_ps(val + e), &sum);
+    }
     if (e < last && last - first >= 8) {
         const __m256i keep = _mm256_loadu_si256((const __m256i *)(const void *)(keep_last + (last - e)));
         const __m256  p    = _mm256_and_ps(_mm256_loadu_ps(val + last - 8), _mm256_castsi256_ps(keep));
