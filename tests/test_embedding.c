@@ -66,7 +66,7 @@ START_TEST(clusters_come_apart)
     ck_assert(kl > 0.1 && kl < 0.9);
     double n_iter = 0;
     OK(ne_embedding_get_real(emb, "n_iter", &n_iter));
-    ck_assert_double_eq(n_iter, 500);
+    ck_assert_double_eq(n_iter, 300);
 }
 END_TEST
 

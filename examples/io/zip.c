@@ -128,7 +128,11 @@ static ne_status zip_add(zip *to, const unsigned char *entry, size_t left, size_
 
     zip_member *longer = realloc(to->member, (to->count + 1) * sizeof *longer);
     if (longer) to->member = longer;
-    char *own = longer ? strndup((const char *)entry + ENTRY_SIZE, name) : NULL;
+    char *own = longer ? malloc(name + 1) : NULL;
+    if (own) { /* the name is not closed by a 0 */
+        memcpy(own, entry + ENTRY_SIZE, name);
+        own[name] = 0;
+    }
     if (!own) return ne_fail(NE_OUT_OF_MEMORY, "%s: no memory for %zu members", to->path, to->count + 1);
     zip_member *made = &to->member[to->count++];
     *made            = (zip_member){.name   = own,

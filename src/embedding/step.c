@@ -211,8 +211,9 @@ ne_status step_gradient(ne_embedding *e, fit *f, const schedule_step *at, int wa
     const ne_method_ops *ops = e->ops;
     ne_status            st  = NE_OK;
 
-    *terms       = f->terms;
-    terms->again = again;
+    *terms          = f->terms;
+    terms->momentum = NAN;
+    terms->again    = again;
     terms->attract *= at->exaggeration;
     terms->repulse *= e->base.repulsion_strength;
     if (ops->on_step_begin) st = ops->on_step_begin(e->params.method, &f->problem, state_method(s), s->step, terms);
@@ -291,6 +292,7 @@ schedule_rule fit_schedule(const ne_embedding *e, const fit *f)
 {
     schedule_rule rule = base_schedule(&e->base, f->n);
     rule.stiff         = f->kernel.kind == KERNEL_GAUSSIAN;
+    if (!isnan(f->terms.momentum)) rule.late_momentum = f->terms.momentum;
     return rule;
 }
 

@@ -8,17 +8,22 @@
  * done by the stock kernels. */
 #include "methods/methods.h"
 
+enum {
+    MANY = 1000 /* rows, of which a higher momentum has left nothing undone; tens of rows it throws about */
+};
+
 static const ne_preset tsne_presets[] = {
     {"early_exaggeration_coeff", "12", "12"},
-    {"early_exaggeration_iter", "100", "250"},
+    {"early_exaggeration_iter", "75", "250"},
+    {"max_iter", "300", "2000"},
 };
 
 static ne_status tsne_plan(const void *params, const ne_problem *problem, void *state, ne_terms *terms)
 {
     (void)params;
-    (void)problem;
     (void)state;
     terms->normalised = NE_OVER_PAIRS;
+    if (!problem->reference && problem->n >= MANY) terms->momentum = 0.95;
     return NE_OK;
 }
 

@@ -68,7 +68,7 @@ schedule_step schedule_at(const schedule_rule *rule, int64_t t)
     step.rate         = base * decay(rule, base, t, first_after);
     if (!isnan(rule->momentum)) step.momentum = rule->momentum;
     else if (rule->reference) step.momentum = two_phases && rule->early > 1 ? 0.5 : 0.8;
-    else step.momentum = step.exaggerated ? 0.5 : 0.9;
+    else step.momentum = step.exaggerated ? 0.5 : rule->late_momentum > 0 ? rule->late_momentum : 0.9;
     step.look_ahead = step.momentum;
     step.restart    = rule->reference && two_phases && t == first_after;
     if (t > 0) step.momentum *= decay(rule, base, t, first_after) / decay(rule, base, t - 1, first_after);

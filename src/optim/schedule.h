@@ -24,9 +24,10 @@ typedef struct scheduler_rule {
 typedef struct schedule_rule {
     size_t         n;
     int64_t        max_iter, early_iter;
-    double         early, late; /* exaggeration in the first early_iter steps, and after them */
-    double         rate;        /* NaN: auto */
-    double         momentum;    /* NaN: auto */
+    double         early, late;   /* exaggeration in the first early_iter steps, and after them */
+    double         rate;          /* NaN: auto */
+    double         momentum;      /* NaN: auto */
+    double         late_momentum; /* what auto is after early exaggeration; 0: 0.9 */
     scheduler_rule scheduler;
     int            stiff;     /* attraction grows with distance (a Gaussian kernel): auto is n / (10 exaggeration) */
     int            reference; /* TorchDR's schedule, see below */

@@ -144,7 +144,7 @@ static ne_status tsne_plan(const void *params, const ne_problem *problem, void *
 }
 
 static const ne_preset tsne_presets[] = {{"early_exaggeration_coeff", "12", "12"},
-                                         {"early_exaggeration_iter", "100", "250"}};
+                                         {"early_exaggeration_iter", "75", "250"}};
 
 static const ne_method_ops tsne = {
     .struct_size  = sizeof(ne_method_ops),
