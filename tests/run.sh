@@ -6,10 +6,10 @@ cd "$(dirname "$0")/.."
 
 tests/packages.sh gcc g++ libc6-dev make cmake pkg-config libopenblas-dev liblapacke-dev libpng-dev zlib1g-dev check \
     clang libclang-rt-dev libomp-dev
-# The test of the Python module needs numpy: that of the user's python3, or else Debian's.
+# The test of the Python module needs numpy and scipy: those of the user's python3, or else Debian's.
 python=$(command -v python3 || true)
-if ! "${python:-false}" -c 'import numpy' 2>/dev/null; then
-    tests/packages.sh python3 python3-numpy
+if ! "${python:-false}" -c 'import numpy, scipy.sparse' 2>/dev/null; then
+    tests/packages.sh python3 python3-numpy python3-scipy
     python=/usr/bin/python3
 fi
 CMAKE_BUILD_PARALLEL_LEVEL=$(nproc)
