@@ -185,12 +185,13 @@ ne_status table_densify(const char *path, const table_request *request, table *o
         if (st == NE_OK) sparse_clear(from);
         return st;
     }
-    if (size <= most) of->values = malloc((size_t)size);
-    if (!of->values)
+    void *values = size <= most ? malloc((size_t)size) : NULL;
+    if (!values)
         return ne_fail(NE_OUT_OF_MEMORY, "%s: --dense: %zu x %zu numbers take %.1f GiB, and this machine has %.1f GiB",
                        path, of->rows, of->cols, size / GIBIBYTE, most / GIBIBYTE);
-    sparse_fill(from, 0, of->rows, of->values);
-    of->dtype = from->dtype;
+    sparse_fill(from, 0, of->rows, values);
+    of->values = values;
+    of->dtype  = from->dtype;
     sparse_clear(from);
     return NE_OK;
 }

@@ -204,7 +204,9 @@ NE_CLONES static float row_keep_smallest(size_t count, const float *restrict dis
     enum {
         GROUP = 64
     };
-    for (size_t i = 0; i < k; i++) least[i] = INFINITY;
+    size_t i = 0;
+    do least[i] = INFINITY;
+    while (++i < k);
     for (size_t j = 0; j < count; j += GROUP) {
         const size_t end  = count - j < GROUP ? count : j + GROUP;
         int32_t      some = 0;

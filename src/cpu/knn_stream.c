@@ -238,12 +238,14 @@ ne_status knn_stream_measure(ne_context *context, const knn_search *search, cons
     const size_t    n     = rows->count;
     const size_t    bytes = rows->x.cols * (rows->x.dtype == NE_F32 ? sizeof(float) : sizeof(double));
     const size_t    fit = smaller(buffer_bytes(context) / bytes, UINT32_MAX / keep), block = smaller(n, fit ? fit : 1);
-    stream          s    = {.rows = rows, .order = order, .keep = keep, .key = key, .count = count, .bytes = bytes};
-    ne_status       st   = stream_create(context, block, &s);
-    double          read = 0;
+    stream          s      = {.rows = rows, .order = order, .keep = keep, .key = key, .count = count, .bytes = bytes};
+    ne_status       st     = stream_create(context, block, &s);
+    double          read   = 0;
+    size_t          blocks = 0;
 
     for (s.first = 0; s.first < n && st == NE_OK; s.first += block) {
         s.size = smaller(block, n - s.first);
+        blocks++;
         sort_entries(&s);
         load_block(context, &s);
         const size_t needed = find_needed(context, &s);
@@ -253,8 +255,8 @@ ne_status knn_stream_measure(ne_context *context, const knn_search *search, cons
             st = ne_fail(NE_CANCELLED, "knn: cancelled by the progress callback");
     }
     if (st == NE_OK)
-        context_log(context, NE_LOG_INFO, "knn: %zu blocks of %zu rows, %.2f times all rows read",
-                    (n + block - 1) / block, block, read / (double)n);
+        context_log(context, NE_LOG_INFO, "knn: %zu blocks of %zu rows, %.2f times all rows read", blocks, block,
+                    read / (double)n);
     stream_clear(&context->memory, &s);
     return st;
 }

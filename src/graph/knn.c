@@ -88,13 +88,12 @@ const ne_option knn_options[] = {
 };
 const size_t knn_option_count = sizeof knn_options / sizeof *knn_options;
 
-/* Of one of x and rows. */
-static ne_status build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x,
+/* Of one of x and rows, which has n rows. */
+static ne_status build(ne_context *context, const knn_params *params, uint64_t seed, size_t n, const ne_dense *x,
                        const ne_csr *rows, size_t k, const progress *report_to, csr *to, knn_report *report)
 {
     const ne_allocator  *mem    = &context->memory;
     const double         begin  = clock_seconds();
-    const size_t         n      = rows ? rows->rows : x->rows;
     knn_result           found  = {0};
     csr                  made   = {0};
     ne_status            st     = NE_OK;
@@ -146,13 +145,13 @@ done:
 ne_status knn_build(ne_context *context, const knn_params *params, uint64_t seed, const ne_dense *x, size_t k,
                     const progress *report_to, csr *to, knn_report *report)
 {
-    return build(context, params, seed, x, NULL, k, report_to, to, report);
+    return build(context, params, seed, x->rows, x, NULL, k, report_to, to, report);
 }
 
 ne_status knn_build_sparse(ne_context *context, const knn_params *params, const ne_csr *x, size_t k,
                            const progress *report_to, csr *to, knn_report *report)
 {
-    return build(context, params, 0, NULL, x, k, report_to, to, report);
+    return build(context, params, 0, x->rows, NULL, x, k, report_to, to, report);
 }
 
 ne_status knn_query(ne_context *context, const knn_params *params, const ne_dense *train, const ne_dense *queries,

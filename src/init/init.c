@@ -110,11 +110,10 @@ static int rows_are_equal(const ne_dense *x, size_t a, size_t b)
     return equal;
 }
 
-/* Of one of x and rows. */
-static ne_status share_places(ne_context *context, const ne_dense *x, const ne_csr *rows, size_t c, float *z)
+/* Of one of x and rows, which has n rows. */
+static ne_status share_places(ne_context *context, size_t n, const ne_dense *x, const ne_csr *rows, size_t c, float *z)
 {
-    const size_t n    = rows ? rows->rows : x->rows;
-    row_key     *keys = memory_new(&context->memory, n, sizeof *keys);
+    row_key *keys = memory_new(&context->memory, n, sizeof *keys);
     if (!keys) return NE_OUT_OF_MEMORY;
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
     for (size_t i = 0; i < n; i++) keys[i] = (row_key){rows ? sparse_hash(rows, i) : row_hash(x, i), i};
@@ -132,12 +131,12 @@ static ne_status share_places(ne_context *context, const ne_dense *x, const ne_c
 
 ne_status init_share_places(ne_context *context, const ne_dense *x, size_t c, float *z)
 {
-    return share_places(context, x, NULL, c, z);
+    return share_places(context, x->rows, x, NULL, c, z);
 }
 
 ne_status init_share_places_sparse(ne_context *context, const ne_csr *x, size_t c, float *z)
 {
-    return share_places(context, NULL, x, c, z);
+    return share_places(context, x->rows, NULL, x, c, z);
 }
 
 double init_share_places_bytes(double n)
@@ -147,16 +146,15 @@ double init_share_places_bytes(double n)
 
 /* --- Principal components ---------------------------------------------------------------------------------------- */
 
-/* Of one of x and rows. */
-static ne_status start_at_components(ne_context *context, const ne_dense *x, const ne_csr *rows, size_t c,
-                                     double scaling, int divisor_n1, uint64_t seed, float *z)
+/* Of one of x and rows, which is n x d. */
+static ne_status start_at_components(ne_context *context, size_t n, size_t d, const ne_dense *x, const ne_csr *rows,
+                                     size_t c, double scaling, int divisor_n1, uint64_t seed, float *z)
 {
-    const ne_allocator *mem = &context->memory;
-    const size_t        n = rows ? rows->rows : x->rows, d = rows ? rows->cols : x->cols,
-                 count = c < d ? (c < n ? c : n) : (d < n ? d : n);
-    double   *mean = memory_new(mem, d, sizeof *mean), *variance = memory_new(mem, count, sizeof *variance);
-    double   *components = memory_new(mem, count * d, sizeof *components), *middle = NULL;
-    ne_status st = NE_OK;
+    const ne_allocator *mem   = &context->memory;
+    const size_t        count = c < d ? (c < n ? c : n) : (d < n ? d : n);
+    double             *mean = memory_new(mem, d, sizeof *mean), *variance = memory_new(mem, count, sizeof *variance);
+    double             *components = memory_new(mem, count * d, sizeof *components), *middle = NULL;
+    ne_status           st = NE_OK;
 
     if (!mean || !variance || !components) {
         st = NE_OUT_OF_MEMORY;
@@ -205,13 +203,13 @@ done:
 ne_status init_pca(ne_context *context, const ne_dense *x, size_t c, double scaling, int divisor_n1, uint64_t seed,
                    float *z)
 {
-    return start_at_components(context, x, NULL, c, scaling, divisor_n1, seed, z);
+    return start_at_components(context, x->rows, x->cols, x, NULL, c, scaling, divisor_n1, seed, z);
 }
 
 ne_status init_pca_sparse(ne_context *context, const ne_csr *x, size_t c, double scaling, int divisor_n1, uint64_t seed,
                           float *z)
 {
-    return start_at_components(context, NULL, x, c, scaling, divisor_n1, seed, z);
+    return start_at_components(context, x->rows, x->cols, NULL, x, c, scaling, divisor_n1, seed, z);
 }
 
 double init_pca_bytes(const ne_context *context, double n, double d, int is_float, double c)

@@ -109,13 +109,13 @@ static ne_status pca_transform_sparse(const void *params, const ne_context *cont
     return NE_OK;
 }
 
-/* Of one of x and rows. */
-static ne_status fit_either(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_csr *rows,
-                            const ne_dense *y)
+/* Of one of x and rows, which has d columns. */
+static ne_status fit_either(const void *params, ne_context *context, void *state, size_t d, const ne_dense *x,
+                            const ne_csr *rows, const ne_dense *y)
 {
-    const pca_params   *p   = params;
-    const ne_allocator *mem = &context->memory;
-    const size_t        c = (size_t)p->n_components, d = rows ? rows->cols : x->cols;
+    const pca_params   *p    = params;
+    const ne_allocator *mem  = &context->memory;
+    const size_t        c    = (size_t)p->n_components;
     pca_state           made = {.c = c, .d = d};
     ne_status           st   = NE_OK;
 
@@ -147,13 +147,13 @@ done:
 
 static ne_status pca_fit(const void *params, ne_context *context, void *state, const ne_dense *x, const ne_dense *y)
 {
-    return fit_either(params, context, state, x, NULL, y);
+    return fit_either(params, context, state, x->cols, x, NULL, y);
 }
 
 static ne_status pca_fit_sparse(const void *params, ne_context *context, void *state, const ne_csr *x,
                                 const ne_dense *y)
 {
-    return fit_either(params, context, state, NULL, x, y);
+    return fit_either(params, context, state, x->cols, NULL, x, y);
 }
 
 static ne_status pca_get_array(const void *state, const char *name, const double **values, size_t *count)
