@@ -506,8 +506,8 @@ typedef struct ne_terms {
     int32_t     keep_order;        /* 1: working order does not change after on_affinity_computed() */
     int32_t     dense_affinity;    /* 1: problem.dense_affinity in place of problem.affinity */
     int32_t     manifold;          /* ne_manifold */
-    double      momentum;          /* where the option is auto; NaN: as the schedule has it. In plan(): after early
-                                      exaggeration, above 0. In on_step_begin(): of this step */
+    double      momentum;          /* where the option is auto; NaN: as the schedule has it. In plan(): from 50
+                                      steps after early exaggeration on, above 0. In on_step_begin(): of this step */
     int32_t     one_end;           /* 1: hooks move one end of each pair: the gradient of row i is that of the loss of
                                       the range [i, i + 1), the other rows held fixed */
     int32_t     again;             /* before_gradient() of the same step at another z, by ne_gradient_check(): what the

@@ -49,6 +49,7 @@ static ne_status plugin_plan(const void *params, const ne_problem *problem, void
     (void)problem;
     (void)state;
     terms->normalised = NE_OVER_PAIRS;
+    terms->momentum   = 0.9;
     return NE_OK;
 }
 

@@ -43,6 +43,20 @@ START_TEST(late_exaggeration_holds_after_the_early_one_and_lowers_the_rate)
 }
 END_TEST
 
+START_TEST(a_methods_own_momentum_waits_until_the_rate_has_settled)
+{
+    schedule_rule rule = tsne(12000);
+    rule.late_momentum = 0.95;
+    ck_assert_double_eq(schedule_at(&rule, 99).momentum, 0.5);
+    ck_assert_double_eq(schedule_at(&rule, 149).momentum, 0.5);
+    ck_assert_double_eq(schedule_at(&rule, 150).momentum, 0.95);
+    rule.early = 1;
+    ck_assert_double_eq(schedule_at(&rule, 0).momentum, 0.95);
+    rule.momentum = 0.3;
+    ck_assert_double_eq(schedule_at(&rule, 150).momentum, 0.3);
+}
+END_TEST
+
 /* methods.md, M1, F5: one exaggerated step more, the first rate and momentum stay, the velocity is emptied. */
 START_TEST(reference_keeps_the_faults_of_its_model)
 {
@@ -151,6 +165,7 @@ Suite *schedule_suite(void)
     tcase_add_test(t, exaggeration_lasts_exactly_its_steps_then_rate_and_momentum_change);
     tcase_add_test(t, small_data_has_a_floor_under_the_rate);
     tcase_add_test(t, late_exaggeration_holds_after_the_early_one_and_lowers_the_rate);
+    tcase_add_test(t, a_methods_own_momentum_waits_until_the_rate_has_settled);
     tcase_add_test(t, reference_keeps_the_faults_of_its_model);
     tcase_add_test(t, a_linear_schedule_is_torchs_descent);
     tcase_add_test(t, a_linear_schedule_under_reference_starts_again);

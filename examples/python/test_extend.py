@@ -109,7 +109,7 @@ class Extending(unittest.TestCase):
                     "name": name, "help": "t-SNE by the kernel of Python", "affinity_in": "entropic",
                     "affinity_out": "my_cauchy"}))
             fits.append(ne.Embedding(name, perplexity=5, max_iter=20, repulsion="exact", early_exaggeration_coeff=12,
-                                     early_exaggeration_iter=10).fit_transform(x))
+                                     early_exaggeration_iter=10, momentum=.5).fit_transform(x))
         np.testing.assert_allclose(*fits, atol=1e-3 * np.abs(fits[1]).max())
 
 
@@ -286,7 +286,8 @@ class Plugin(unittest.TestCase):
         ne.register_method(type("Tsne", (ne.Method,), {
             "name": "python_tsne", "help": "t-SNE, from Python", "affinity_in": "entropic", "affinity_out": "student",
             "presets": {"early_exaggeration_coeff": 12, "early_exaggeration_iter": 75},
-            "plan": lambda self, problem, terms: setattr(terms, "normalised", ne_extend.OVER_PAIRS)}))
+            "plan": lambda self, problem, terms: (setattr(terms, "normalised", ne_extend.OVER_PAIRS),
+                                                  setattr(terms, "momentum", 0.9)) and None}))
         for options in ({}, {"repulsion": "exact", "n_components": 3, "init": "random"}):
             built_in = self.fit("tsne", **options)
             self.assertEqual(self.fit("plugin_tsne", **options).tobytes(), built_in.tobytes())

@@ -45,9 +45,8 @@ const ne_option base_options[] = {
      .min    = 0,
      .max    = 1,
      .flags  = NE_OPT_AUTO | NE_OPT_MAX_OPEN,
-     .help   = "of sgd and rmsprop; auto is 0.5 in early exaggeration, then 0.9, for t-SNE of 1000 rows or more 0.95 "
-               "(reference: 0.5, or 0.8 "
-               "without); rmsprop 0"},
+     .help = "of sgd and rmsprop (0 there); auto is 0.5 in early exaggeration, then 0.9, for t-SNE 50 steps later 0.95 "
+             "(0.9 below 1000 rows); reference: 0.5, or 0.8 without early exaggeration"},
     {.name   = "dampening",
      .type   = NE_OPT_REAL,
      .offset = AT(dampening),

@@ -9,7 +9,7 @@
 #include "methods/methods.h"
 
 enum {
-    MANY = 1000 /* rows, of which a higher momentum has left nothing undone; tens of rows it throws about */
+    MANY = 1000 /* rows, from which on the higher momentum is the better one; tens of rows it throws about */
 };
 
 static const ne_preset tsne_presets[] = {
@@ -23,7 +23,7 @@ static ne_status tsne_plan(const void *params, const ne_problem *problem, void *
     (void)params;
     (void)state;
     terms->normalised = NE_OVER_PAIRS;
-    if (!problem->reference && problem->n >= MANY) terms->momentum = 0.95;
+    if (!problem->reference) terms->momentum = problem->n < MANY ? 0.9 : 0.95;
     return NE_OK;
 }
 

@@ -3,6 +3,17 @@
 
 #include <math.h>
 
+enum {
+    SETTLING = 50 /* steps after the rate's jump in which a high momentum would carry points too far */
+};
+
+/* Where the option is auto, without reference. */
+static double automatic_momentum(const schedule_rule *rule, int64_t t, int64_t first_after)
+{
+    const int64_t low_until = first_after > 0 && rule->late_momentum > 0 ? first_after + SETTLING : first_after;
+    return t < low_until ? 0.5 : rule->late_momentum > 0 ? rule->late_momentum : 0.9;
+}
+
 static double automatic_rate(const schedule_rule *rule, double exaggeration)
 {
     const double divisor = rule->reference ? 4 * exaggeration : rule->stiff ? 10 * exaggeration : exaggeration;
@@ -68,7 +79,7 @@ schedule_step schedule_at(const schedule_rule *rule, int64_t t)
     step.rate         = base * decay(rule, base, t, first_after);
     if (!isnan(rule->momentum)) step.momentum = rule->momentum;
     else if (rule->reference) step.momentum = two_phases && rule->early > 1 ? 0.5 : 0.8;
-    else step.momentum = step.exaggerated ? 0.5 : rule->late_momentum > 0 ? rule->late_momentum : 0.9;
+    else step.momentum = automatic_momentum(rule, t, first_after);
     step.look_ahead = step.momentum;
     step.restart    = rule->reference && two_phases && t == first_after;
     if (t > 0) step.momentum *= decay(rule, base, t, first_after) / decay(rule, base, t - 1, first_after);

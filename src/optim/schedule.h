@@ -27,7 +27,7 @@ typedef struct schedule_rule {
     double         early, late;   /* exaggeration in the first early_iter steps, and after them */
     double         rate;          /* NaN: auto */
     double         momentum;      /* NaN: auto */
-    double         late_momentum; /* what auto is after early exaggeration; 0: 0.9 */
+    double         late_momentum; /* what auto is from 50 steps after early exaggeration on; 0: 0.9, from its end on */
     scheduler_rule scheduler;
     int            stiff;     /* attraction grows with distance (a Gaussian kernel): auto is n / (10 exaggeration) */
     int            reference; /* TorchDR's schedule, see below */

@@ -140,6 +140,7 @@ static ne_status tsne_plan(const void *params, const ne_problem *problem, void *
 {
     (void)params, (void)problem, (void)state;
     terms->normalised = NE_OVER_PAIRS;
+    terms->momentum   = 0.9;
     return NE_OK;
 }
 
