@@ -1,6 +1,7 @@
 /* cpu/knn.c: see knn.h. */
 #include "cpu/knn.h"
 
+#include "cpu/knn_answer.h"
 #include "cpu/knn_approximate.h"
 #include "cpu/knn_bound.h"
 #include "cpu/knn_exact.h"
@@ -20,55 +21,36 @@ ne_status cpu_knn(ne_context *context, const knn_request *request, knn_result *r
 {
     const ne_allocator *mem = &context->memory;
     const size_t        n = request->x->rows, k = request->k;
-    ne_status           st    = NE_OK;
-    knn_rows            rows  = {0};
-    int32_t            *index = NULL, *near_index = NULL;
-    float              *distance = NULL, *near_distance = NULL;
+    ne_status           st     = NE_OK;
+    knn_rows            rows   = {0};
+    knn_answer          answer = {0};
     double              recall = 1;
     int                 exact  = 1;
 
     *result = (knn_result){0};
     if (k < 1 || k >= n) return ne_fail(NE_OUT_OF_RANGE, "n_neighbors: %zu is outside [1, n - 1] = [1, %zu]", k, n - 1);
     if ((st = knn_rows_create(context, request->x, request->metric, &rows)) != NE_OK) goto done;
+    if ((st = knn_answer_create(context, &rows.distinct, k, &answer)) != NE_OK) goto done;
 
-    const int        copies = rows.distinct.first != NULL;
-    const knn_search search = {.rows      = &rows,
-                               .k         = copies && k + 1 > rows.count ? rows.count : k + (size_t)copies,
-                               .skip_self = !copies,
-                               .progress  = request->progress,
-                               .recall    = request->method == KNN_EXACT ? 1 : request->recall,
-                               .seed      = request->seed};
-    index                   = memory_new(mem, n, k * sizeof *index);
-    distance                = memory_new(mem, n, k * sizeof *distance);
-    if (copies) {
-        near_index    = memory_new(mem, rows.count, search.k * sizeof *near_index);
-        near_distance = memory_new(mem, rows.count, search.k * sizeof *near_distance);
-    }
-    if (!index || !distance || (copies && (!near_index || !near_distance))) {
-        st = NE_OUT_OF_MEMORY;
-        goto done;
-    }
-
-    int32_t  *to_index    = copies ? near_index : index;
-    float    *to_distance = copies ? near_distance : distance;
-    const int automatic   = rows.count >= EXACT_BELOW || knn_stream_is_needed(context, &rows);
+    const knn_search search    = {.rows      = &rows,
+                                  .k         = answer.near_k,
+                                  .skip_self = answer.skip_self,
+                                  .progress  = request->progress,
+                                  .recall    = request->method == KNN_EXACT ? 1 : request->recall,
+                                  .seed      = request->seed};
+    int32_t         *index     = answer.near_index;
+    float           *distance  = answer.near_distance;
+    const int        automatic = rows.count >= EXACT_BELOW || knn_stream_is_needed(context, &rows);
     if (request->method == KNN_FAISS) {
-        st = knn_faiss(context, &search, request->faiss, to_index, to_distance, &recall, &exact);
+        st = knn_faiss(context, &search, request->faiss, index, distance, &recall, &exact);
     } else if (request->method == KNN_AUTO && !automatic) {
-        st = knn_exact(context, &search, to_index, to_distance);
+        st = knn_exact(context, &search, index, distance);
     } else { /* which makes exact searches too */
-        st = knn_approximate(context, &search, to_index, to_distance, &recall, &exact);
+        st = knn_approximate(context, &search, index, distance, &recall, &exact);
     }
-    if (st != NE_OK) goto done;
-    if (copies) knn_distinct_spread(context, &rows.distinct, search.k, near_index, near_distance, k, index, distance);
-    *result  = (knn_result){.index = index, .distance = distance, .recall = recall, .exact = exact};
-    index    = NULL;
-    distance = NULL;
+    if (st == NE_OK) knn_answer_give(context, &answer, recall, exact, result);
 done:
-    memory_free(mem, index);
-    memory_free(mem, distance);
-    memory_free(mem, near_index);
-    memory_free(mem, near_distance);
+    knn_answer_clear(mem, &answer);
     knn_rows_clear(mem, &rows);
     return st;
 }

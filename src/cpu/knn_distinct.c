@@ -3,6 +3,7 @@
 #include "cpu/knn_distinct.h"
 
 #include "base/clones.h"
+#include "base/sparse.h"
 #include "base/view.h"
 
 #include <string.h>
@@ -44,37 +45,64 @@ static void distinct_hash_f64(const double *restrict row, size_t d, uint32_t *re
     }
 }
 
-static uint64_t hash_of(const ne_dense *x, size_t i)
+/* --- Rows, dense or sparse. */
+
+typedef struct source {
+    size_t      rows;
+    double      operations; /* of a pass over all */
+    const void *x;
+    uint64_t (*hash)(const void *x, size_t row);
+    int (*equal)(const void *x, size_t a, size_t b);
+} source;
+
+static uint64_t dense_hash(const void *from, size_t i)
 {
-    uint32_t lane[LANES] = {0};
-    if (x->dtype == NE_F32) distinct_hash_f32((const float *)x->data + i * x->stride, x->cols, lane);
-    else distinct_hash_f64((const double *)x->data + i * x->stride, x->cols, lane);
+    const ne_dense *x           = from;
+    const size_t    at          = i * view_stride(x);
+    uint32_t        lane[LANES] = {0};
+    view_fetch_next(x, i);
+    if (x->dtype == NE_F32) distinct_hash_f32((const float *)x->data + at, x->cols, lane);
+    else distinct_hash_f64((const double *)x->data + at, x->cols, lane);
     return mix(lane);
 }
 
-static int rows_are_equal(const ne_dense *x, size_t i, size_t j)
+static int dense_equal(const void *from, size_t i, size_t j)
 {
-    int equal = 1;
+    const ne_dense *x      = from;
+    const size_t    stride = view_stride(x);
+    int             equal  = 1;
     if (x->dtype == NE_F32) {
-        const float *a = (const float *)x->data + i * x->stride, *b = (const float *)x->data + j * x->stride;
+        const float *a = (const float *)x->data + i * stride, *b = (const float *)x->data + j * stride;
         for (size_t c = 0; c < x->cols && equal; c++) equal = a[c] == b[c];
     } else {
-        const double *a = (const double *)x->data + i * x->stride, *b = (const double *)x->data + j * x->stride;
+        const double *a = (const double *)x->data + i * stride, *b = (const double *)x->data + j * stride;
         for (size_t c = 0; c < x->cols && equal; c++) equal = a[c] == b[c];
     }
     return equal;
 }
 
+static uint64_t csr_hash(const void *x, size_t row)
+{
+    return sparse_hash(x, row);
+}
+
+static int csr_equal(const void *x, size_t a, size_t b)
+{
+    return sparse_rows_are_equal(x, a, b);
+}
+
+/* --- Groups of equal rows. */
+
 /* group[i] becomes the number of row i's group, in order of first appearance; returns how many there are. */
-static size_t number_groups(const ne_dense *x, const uint64_t *hash, int32_t *table, size_t slots, int32_t *first,
+static size_t number_groups(const source *from, const uint64_t *hash, int32_t *table, size_t slots, int32_t *first,
                             int32_t *group)
 {
     size_t count = 0;
     for (size_t s = 0; s < slots; s++) table[s] = -1;
-    for (size_t i = 0; i < x->rows; i++) {
+    for (size_t i = 0; i < from->rows; i++) {
         size_t  slot  = (size_t)hash[i] & (slots - 1);
         int32_t found = table[slot];
-        while (found >= 0 && !(hash[first[found]] == hash[i] && rows_are_equal(x, (size_t)first[found], i))) {
+        while (found >= 0 && !(hash[first[found]] == hash[i] && from->equal(from->x, (size_t)first[found], i))) {
             slot  = (slot + 1) & (slots - 1);
             found = table[slot];
         }
@@ -88,10 +116,10 @@ static size_t number_groups(const ne_dense *x, const uint64_t *hash, int32_t *ta
     return count;
 }
 
-ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct *made)
+static ne_status find(ne_context *context, const source *from, knn_distinct *made)
 {
     const ne_allocator *mem   = &context->memory;
-    const size_t        n     = x->rows;
+    const size_t        n     = from->rows;
     ne_status           st    = NE_OK;
     uint64_t           *hash  = memory_new(mem, n, sizeof *hash);
     int32_t            *table = NULL, *group = memory_new(mem, n, sizeof *group);
@@ -105,35 +133,42 @@ ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
+#pragma omp parallel for schedule(static) num_threads(knn_threads(context, from->operations))
+    for (size_t i = 0; i < n; i++) hash[i] = from->hash(from->x, i);
 
-#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)n *(double)x->cols))
-    for (size_t i = 0; i < n; i++) {
-        view_fetch_next(x, i);
-        hash[i] = hash_of(x, i);
-    }
-
-    made->count = number_groups(x, hash, table, slots, made->first, group);
+    made->count = number_groups(from, hash, table, slots, made->first, group);
     if (made->count == n) {
         memory_free(mem, made->first);
         made->first = NULL;
         goto done;
     }
-    made->start  = memory_zero(mem, made->count + 1, sizeof *made->start);
+    made->start  = memory_zero(mem, made->count + 2, sizeof *made->start);
     made->member = memory_new(mem, n, sizeof *made->member);
     if (!made->start || !made->member) {
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
-    for (size_t i = 0; i < n; i++) made->start[group[i] + 1]++;
-    for (size_t g = 0; g < made->count; g++) made->start[g + 1] += made->start[g];
-    for (size_t i = 0; i < n; i++) made->member[made->start[group[i]]++] = (int32_t)i; /* start moves one group on, */
-    for (size_t g = made->count; g > 0; g--) made->start[g] = made->start[g - 1];      /* and back */
-    made->start[0] = 0;
+    /* start[g + 1] is where the next member of g goes, so that it ends as the start of g + 1. */
+    for (size_t i = 0; i < n; i++) made->start[group[i] + 2]++;
+    for (size_t g = 0; g < made->count; g++) made->start[g + 2] += made->start[g + 1];
+    for (size_t i = 0; i < n; i++) made->member[made->start[group[i] + 1]++] = (int32_t)i;
 done:
     memory_free(mem, hash);
     memory_free(mem, table);
     memory_free(mem, group);
     return st;
+}
+
+ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct *made)
+{
+    const source from = {x->rows, (double)x->rows * (double)x->cols, x, dense_hash, dense_equal};
+    return find(context, &from, made);
+}
+
+ne_status knn_distinct_find_sparse(ne_context *context, const ne_csr *x, knn_distinct *made)
+{
+    const source from = {x->rows, (double)x->start[x->rows], x, csr_hash, csr_equal};
+    return find(context, &from, made);
 }
 
 void knn_distinct_clear(const ne_allocator *mem, knn_distinct *with)

@@ -23,6 +23,8 @@ typedef struct knn_distinct {
 
 /* errors: NE_OUT_OF_MEMORY. Clear a failed one too. */
 ne_status knn_distinct_find(ne_context *context, const ne_dense *x, knn_distinct *made);
+/* Of rows whose columns ascend, and no value is 0. */
+ne_status knn_distinct_find_sparse(ne_context *context, const ne_csr *x, knn_distinct *made);
 /* What that takes where n rows are all distinct, for estimates; nothing of it is kept. */
 double knn_distinct_bytes(double n);
 void   knn_distinct_clear(const ne_allocator *mem, knn_distinct *with);

@@ -16,6 +16,7 @@
 
 #include "base/blas.h"
 #include "base/view.h"
+#include "cpu/knn_rounds.h"
 #include "cpu/top_k.h"
 
 #include <math.h>
@@ -196,30 +197,22 @@ static void meet(exact *e, size_t block_i, size_t block_j, int both_ways, float 
     }
 }
 
-/* Round 0: every block meets itself. In rounds 1 .. seats - 1 (seats even) block p meets block q where p + q = round
- * modulo seats - 1, and the last seat meets the one that would meet itself. */
 static ne_status tournament(exact *e, const progress *report)
 {
-    const size_t blocks = (e->rows->count + e->block - 1) / e->block, seats = blocks + blocks % 2;
+    const size_t blocks = (e->rows->count + e->block - 1) / e->block, rounds = knn_rounds(blocks);
     const int    one_sided = e->rows->kind == METRIC_CUSTOM; /* a user's metric need not be symmetric */
     ne_status    st        = NE_OK;
 
-    for (size_t round = 0; round < seats && st == NE_OK; round++) {
+    for (size_t round = 0; round < rounds && st == NE_OK; round++) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(e->threads)
         for (size_t p = 0; p < blocks; p++) {
-            float *scratch = e->scratch + (size_t)omp_get_thread_num() * e->scratch_size;
-            size_t q       = p;
-            if (round > 0) {
-                const size_t modulus = seats - 1;
-                if (p == seats - 1) continue; /* met from the other side */
-                q = (round + modulus - p % modulus) % modulus;
-                if (q == p) q = seats - 1;
-                if (q < p || q >= blocks) continue;
-            }
+            float       *scratch = e->scratch + (size_t)omp_get_thread_num() * e->scratch_size;
+            const size_t q       = knn_opponent(blocks, round, p);
+            if (q == blocks) continue;
             meet(e, p, q, q != p && !one_sided, scratch);
             if (q != p && one_sided) meet(e, q, p, 0, scratch);
         }
-        if (progress_report(report, "knn", (int64_t)round + 1, (int64_t)seats))
+        if (progress_report(report, "knn", (int64_t)round + 1, (int64_t)rounds))
             st = ne_fail(NE_CANCELLED, "knn: cancelled by the progress callback");
     }
     return st;

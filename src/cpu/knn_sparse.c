@@ -9,6 +9,8 @@
 #include "cpu/knn_sparse.h"
 
 #include "base/clones.h"
+#include "cpu/knn_answer.h"
+#include "cpu/knn_rounds.h"
 #include "cpu/knn_sparse_index.h"
 #include "cpu/lanes.h"
 #include "cpu/top_k.h"
@@ -153,27 +155,18 @@ static void meet(tournament *t, size_t block_i, size_t block_j, size_t thread)
     knn_sparse_unmap(&t->index.blocks, block_j, at);
 }
 
-/* Round 0: every block meets itself. In rounds 1 .. seats - 1 (seats even) block p meets block q where p + q = round
- * modulo seats - 1, and the last seat meets the one that would meet itself. */
 static ne_status play(tournament *t, const progress *report)
 {
-    const size_t blocks = (t->rows->count + t->block - 1) / t->block, seats = blocks + blocks % 2;
+    const size_t blocks = (t->rows->count + t->block - 1) / t->block, rounds = knn_rounds(blocks);
     ne_status    st = NE_OK;
 
-    for (size_t round = 0; round < seats && st == NE_OK; round++) {
+    for (size_t round = 0; round < rounds && st == NE_OK; round++) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(t->threads)
         for (size_t p = 0; p < blocks; p++) {
-            size_t q = p;
-            if (round > 0) {
-                const size_t modulus = seats - 1;
-                if (p == seats - 1) continue; /* met from the other side */
-                q = (round + modulus - p % modulus) % modulus;
-                if (q == p) q = seats - 1;
-                if (q < p || q >= blocks) continue;
-            }
-            meet(t, p, q, (size_t)omp_get_thread_num());
+            const size_t q = knn_opponent(blocks, round, p);
+            if (q < blocks) meet(t, p, q, (size_t)omp_get_thread_num());
         }
-        if (progress_report(report, "knn", (int64_t)round + 1, (int64_t)seats))
+        if (progress_report(report, "knn", (int64_t)round + 1, (int64_t)rounds))
             st = ne_fail(NE_CANCELLED, "knn: cancelled by the progress callback");
     }
     return st;
@@ -271,42 +264,22 @@ ne_status cpu_knn_sparse(ne_context *context, const knn_request *request, knn_re
 {
     const ne_allocator *mem = &context->memory;
     const size_t        n = request->sparse->rows, k = request->k;
-    ne_status           st    = NE_OK;
-    knn_sparse_rows     rows  = {0};
-    int32_t            *index = NULL, *near_index = NULL;
-    float              *distance = NULL, *near_distance = NULL;
+    ne_status           st     = NE_OK;
+    knn_sparse_rows     rows   = {0};
+    knn_answer          answer = {0};
 
     *result = (knn_result){0};
     if (k < 1 || k >= n) return ne_fail(NE_OUT_OF_RANGE, "n_neighbors: %zu is outside [1, n - 1] = [1, %zu]", k, n - 1);
     if (request->method != KNN_AUTO && request->method != KNN_EXACT)
         return ne_fail(NE_UNSUPPORTED, "knn: %s is not there for sparse rows; auto and exact are",
                        request->method == KNN_FAISS ? "faiss" : "approximate");
-    if ((st = knn_sparse_rows_create(context, request->sparse, request->metric, &rows)) != NE_OK) goto done;
-
-    const int    copies = rows.distinct.first != NULL;
-    const size_t near_k = copies && k + 1 > rows.count ? rows.count : k + (size_t)copies;
-    index               = memory_new(mem, n, k * sizeof *index);
-    distance            = memory_new(mem, n, k * sizeof *distance);
-    if (copies) {
-        near_index    = memory_new(mem, rows.count, near_k * sizeof *near_index);
-        near_distance = memory_new(mem, rows.count, near_k * sizeof *near_distance);
-    }
-    if (!index || !distance || (copies && (!near_index || !near_distance))) {
-        st = NE_OUT_OF_MEMORY;
-        goto done;
-    }
-    st = search(context, &rows, near_k, !copies, request->progress, copies ? near_index : index,
-                copies ? near_distance : distance);
-    if (st != NE_OK) goto done;
-    if (copies) knn_distinct_spread(context, &rows.distinct, near_k, near_index, near_distance, k, index, distance);
-    *result  = (knn_result){.index = index, .distance = distance, .recall = 1, .exact = 1};
-    index    = NULL;
-    distance = NULL;
-done:
-    memory_free(mem, index);
-    memory_free(mem, distance);
-    memory_free(mem, near_index);
-    memory_free(mem, near_distance);
+    st = knn_sparse_rows_create(context, request->sparse, request->metric, &rows);
+    if (st == NE_OK) st = knn_answer_create(context, &rows.distinct, k, &answer);
+    if (st == NE_OK)
+        st = search(context, &rows, answer.near_k, answer.skip_self, request->progress, answer.near_index,
+                    answer.near_distance);
+    if (st == NE_OK) knn_answer_give(context, &answer, 1, 1, result);
+    knn_answer_clear(mem, &answer);
     knn_sparse_rows_clear(mem, &rows);
     return st;
 }

@@ -3,69 +3,6 @@
 
 #include <math.h>
 
-/* --- Distinct rows: one pass for the hashes, an open table, and a full comparison where two hashes agree. */
-
-static size_t number_groups(const ne_csr *x, const uint64_t *hash, int32_t *table, size_t slots, int32_t *first,
-                            int32_t *group)
-{
-    size_t count = 0;
-    for (size_t s = 0; s < slots; s++) table[s] = -1;
-    for (size_t i = 0; i < x->rows; i++) {
-        size_t s = hash[i] & (slots - 1);
-        while (table[s] >= 0 &&
-               !(hash[first[table[s]]] == hash[i] && sparse_rows_are_equal(x, (size_t)first[table[s]], i)))
-            s = (s + 1) & (slots - 1);
-        if (table[s] < 0) {
-            table[s]       = (int32_t)count;
-            first[count++] = (int32_t)i;
-        }
-        group[i] = table[s];
-    }
-    return count;
-}
-
-static ne_status find_distinct(ne_context *context, const ne_csr *x, knn_distinct *made)
-{
-    const ne_allocator *mem   = &context->memory;
-    const size_t        n     = x->rows;
-    ne_status           st    = NE_OK;
-    size_t              slots = 2;
-    uint64_t           *hash  = memory_new(mem, n, sizeof *hash);
-    int32_t            *table = NULL, *group = memory_new(mem, n, sizeof *group);
-
-    while (slots < 2 * n) slots *= 2;
-    table       = memory_new(mem, slots, sizeof *table);
-    *made       = (knn_distinct){.rows = n, .count = n};
-    made->first = memory_new(mem, n, sizeof *made->first);
-    if (!hash || !table || !group || !made->first) {
-        st = NE_OUT_OF_MEMORY;
-        goto done;
-    }
-#pragma omp parallel for schedule(static) num_threads(knn_threads(context, (double)x->start[n]))
-    for (size_t i = 0; i < n; i++) hash[i] = sparse_hash(x, i);
-    made->count = number_groups(x, hash, table, slots, made->first, group);
-    if (made->count == n) {
-        memory_free(mem, made->first);
-        made->first = NULL;
-        goto done;
-    }
-    made->start  = memory_zero(mem, made->count + 2, sizeof *made->start);
-    made->member = memory_new(mem, n, sizeof *made->member);
-    if (!made->start || !made->member) {
-        st = NE_OUT_OF_MEMORY;
-        goto done;
-    }
-    /* start[g + 1] is where the next member of g goes, so that it ends as the start of g + 1. */
-    for (size_t i = 0; i < n; i++) made->start[group[i] + 2]++;
-    for (size_t g = 0; g < made->count; g++) made->start[g + 2] += made->start[g + 1];
-    for (size_t i = 0; i < n; i++) made->member[made->start[group[i] + 1]++] = (int32_t)i;
-done:
-    memory_free(mem, hash);
-    memory_free(mem, table);
-    memory_free(mem, group);
-    return st;
-}
-
 /* --- Lengths and scales. */
 
 /* sum of (within (v - mean))^2 over all columns, and the largest |v - mean|. */
@@ -183,7 +120,7 @@ ne_status knn_sparse_rows_create(ne_context *context, const ne_csr *x, const ne_
                        "metric: %s is not there for sparse rows; sqeuclidean, euclidean, cosine, angular, "
                        "correlation, manhattan, hamming and jaccard are",
                        metric->name);
-    if ((st = find_distinct(context, x, &made->distinct)) != NE_OK) return st;
+    if ((st = knn_distinct_find_sparse(context, x, &made->distinct)) != NE_OK) return st;
     made->count  = made->distinct.count;
     made->half   = memory_new(mem, made->count, sizeof *made->half);
     made->length = memory_new(mem, made->count, sizeof *made->length);

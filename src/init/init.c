@@ -4,9 +4,9 @@
 #include "base/random.h"
 #include "base/sparse.h"
 #include "base/view.h"
+#include "cpu/knn_distinct.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static double normal_at(uint64_t seed, size_t row, size_t column)
@@ -76,72 +76,35 @@ int init_is_in_ball(size_t n, size_t c, const float *z)
 
 /* --- Equal rows -------------------------------------------------------------------------------------------------- */
 
-typedef struct row_key {
-    uint64_t hash;
-    size_t   row;
-} row_key;
-
-static int compare_keys(const void *a, const void *b)
+/* All copies of a row go where the first one is. */
+static void share_places(const knn_distinct *rows, size_t c, float *z)
 {
-    const row_key *p = a, *q = b;
-    if (p->hash != q->hash) return p->hash < q->hash ? -1 : 1;
-    return (p->row > q->row) - (p->row < q->row);
-}
-
-static uint64_t row_hash(const ne_dense *x, size_t row)
-{
-    uint64_t hash = 0x9E3779B97F4A7C15u;
-    view_fetch_next(x, row);
-    for (size_t j = 0; j < x->cols; j++) {
-        const double value = view_get(x, row, j) + 0.0; /* -0 is 0 */
-        uint64_t     bits;
-        memcpy(&bits, &value, sizeof bits);
-        hash = (hash ^ bits) * 0xFF51AFD7ED558CCDu;
-        hash ^= hash >> 32;
-    }
-    return hash;
-}
-
-static int rows_are_equal(const ne_dense *x, size_t a, size_t b)
-{
-    int equal = 1;
-    for (size_t j = 0; j < x->cols && equal; j++)
-        equal = !(view_get(x, a, j) < view_get(x, b, j)) && !(view_get(x, a, j) > view_get(x, b, j));
-    return equal;
-}
-
-/* Of one of x and rows, which has n rows. */
-static ne_status share_places(ne_context *context, size_t n, const ne_dense *x, const ne_csr *rows, size_t c, float *z)
-{
-    row_key *keys = memory_new(&context->memory, n, sizeof *keys);
-    if (!keys) return NE_OUT_OF_MEMORY;
-#pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t i = 0; i < n; i++) keys[i] = (row_key){rows ? sparse_hash(rows, i) : row_hash(x, i), i};
-    qsort(keys, n, sizeof *keys, compare_keys);
-    /* Rows of one hash are ascending; `first` is the first of them, and rows of one hash that differ are as good as none. */
-    for (size_t i = 1, first = 0; i < n; i++) {
-        if (keys[i].hash != keys[first].hash) first = i;
-        else if (rows ? sparse_rows_are_equal(rows, keys[i].row, keys[first].row)
-                      : rows_are_equal(x, keys[i].row, keys[first].row))
-            memcpy(z + keys[i].row * c, z + keys[first].row * c, c * sizeof *z);
-    }
-    memory_free(&context->memory, keys);
-    return NE_OK;
+    for (size_t g = 0; rows->first && g < rows->count; g++)
+        for (int32_t m = rows->start[g] + 1; m < rows->start[g + 1]; m++)
+            memcpy(z + (size_t)rows->member[m] * c, z + (size_t)rows->first[g] * c, c * sizeof *z);
 }
 
 ne_status init_share_places(ne_context *context, const ne_dense *x, size_t c, float *z)
 {
-    return share_places(context, x->rows, x, NULL, c, z);
+    knn_distinct    rows = {0};
+    const ne_status st   = knn_distinct_find(context, x, &rows);
+    if (st == NE_OK) share_places(&rows, c, z);
+    knn_distinct_clear(&context->memory, &rows);
+    return st;
 }
 
 ne_status init_share_places_sparse(ne_context *context, const ne_csr *x, size_t c, float *z)
 {
-    return share_places(context, x->rows, NULL, x, c, z);
+    knn_distinct    rows = {0};
+    const ne_status st   = knn_distinct_find_sparse(context, x, &rows);
+    if (st == NE_OK) share_places(&rows, c, z);
+    knn_distinct_clear(&context->memory, &rows);
+    return st;
 }
 
 double init_share_places_bytes(double n)
 {
-    return n * sizeof(row_key);
+    return knn_distinct_bytes(n);
 }
 
 /* --- Principal components ---------------------------------------------------------------------------------------- */
