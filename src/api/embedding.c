@@ -145,16 +145,21 @@ ne_status ne_estimate_memory(const ne_embedding *embedding, size_t n, size_t d, 
 
 /* --- Fit --------------------------------------------------------------------------------------------------------- */
 
+/* Of a graph, x or sparse rows, see embedding_start(). */
+static ne_status start(ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_csr *rows)
+{
+    ne_status st = check_free(e);
+    if (st != NE_OK) return st;
+    if (e->ops->fit) return ne_fail(NE_UNSUPPORTED, "%s: has no steps, use ne_embedding_fit()", e->ops->name);
+    e->busy = 1;
+    st      = embedding_start(e, graph, x, rows);
+    e->busy = 0;
+    return st;
+}
+
 ne_status ne_embedding_start(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x)
 {
-    ne_status st = check_free(embedding);
-    if (st != NE_OK) return st;
-    if (embedding->ops->fit)
-        return ne_fail(NE_UNSUPPORTED, "%s: has no steps, use ne_embedding_fit()", embedding->ops->name);
-    embedding->busy = 1;
-    st              = embedding_start(embedding, graph, x, NULL);
-    embedding->busy = 0;
-    return st;
+    return start(embedding, graph, x, NULL);
 }
 
 ne_status ne_embedding_step(ne_embedding *embedding, size_t k)
@@ -173,18 +178,19 @@ ne_status ne_embedding_read(const ne_embedding *embedding, const ne_dense *y)
     return embedding ? embedding_read(embedding, y) : api_null("embedding");
 }
 
-/* A type without steps: its state is made aside and replaces the old one when the fit is done. */
-static ne_status fit_model(ne_embedding *e, const ne_dense *x, const ne_dense *y)
+/* A type without steps: its state is made aside and replaces the old one when the fit is done. Of one of x and rows. */
+static ne_status fit_model(ne_embedding *e, const ne_dense *x, const ne_csr *rows, const ne_dense *y)
 {
     ne_context *context = e->context;
     void       *model;
     ne_status   st;
-    if ((st = view_check_finite(x, "x")) != NE_OK) return st;
+    if (!rows && (st = view_check_finite(x, "x")) != NE_OK) return st;
     model = memory_zero(&context->memory, 1, e->ops->state_size);
     if (!model) return NE_OUT_OF_MEMORY;
     e->busy            = 1;
     context->reporting = &e->progress;
-    st                 = e->ops->fit(e->params.method, context, model, x, y);
+    st                 = rows ? e->ops->fit_sparse(e->params.method, context, model, rows, y)
+                              : e->ops->fit(e->params.method, context, model, x, y);
     context->reporting = NULL;
     e->busy            = 0;
     if (st == NE_OK) {
@@ -198,24 +204,25 @@ static ne_status fit_model(ne_embedding *e, const ne_dense *x, const ne_dense *y
     return st;
 }
 
-static ne_status fit_any(ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_dense *y)
+ne_status api_fit(ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_csr *rows, const ne_dense *y)
 {
+    size_t    n  = rows ? rows->rows : 0;
     ne_status st = check_free(e);
     if (st != NE_OK) return st;
     if ((st = view_check_output(y, "y")) != NE_OK) return st;
     if (x && (st = view_check(x, "x")) != NE_OK) return st;
+    if (x) n = x->rows;
+    else if (graph) n = graph->matrix.rows;
     if (e->ops->fit) {
         int64_t c = 0;
-        if (!x) return ne_fail(NE_UNSUPPORTED, "%s: cannot be fitted to a graph", e->ops->name);
+        if (!x && !rows) return ne_fail(NE_UNSUPPORTED, "%s: cannot be fitted to a graph", e->ops->name);
+        if (rows && !e->ops->fit_sparse) return ne_fail(NE_UNSUPPORTED, "%s: takes dense rows only", e->ops->name);
         if ((st = options_get_int(&e->options, "n_components", &c)) != NE_OK) return st;
-        if ((st = view_check_shape(y, "y", x->rows, (size_t)c)) != NE_OK) return st;
-        return fit_model(e, x, y);
+        if ((st = view_check_shape(y, "y", n, (size_t)c)) != NE_OK) return st;
+        return fit_model(e, x, rows, y);
     }
-    if (x || (graph && graph->matrix.rows)) {
-        st = view_check_shape(y, "y", x ? x->rows : graph->matrix.rows, (size_t)e->base.n_components);
-        if (st != NE_OK) return st;
-    }
-    if ((st = ne_embedding_start(e, graph, x)) != NE_OK) return st;
+    if (n && (st = view_check_shape(y, "y", n, (size_t)e->base.n_components)) != NE_OK) return st;
+    if ((st = start(e, graph, x, rows)) != NE_OK) return st;
     st = ne_embedding_step(e, (size_t)e->base.max_iter);
     if (st == NE_OK || st == NE_CANCELLED) {
         const ne_status read = embedding_read(e, y);
@@ -226,7 +233,7 @@ static ne_status fit_any(ne_embedding *e, const ne_graph *graph, const ne_dense 
 
 ne_status ne_embedding_fit(ne_embedding *embedding, const ne_dense *x, const ne_dense *y)
 {
-    return x ? fit_any(embedding, NULL, x, y) : api_null("x");
+    return x ? api_fit(embedding, NULL, x, NULL, y) : api_null("x");
 }
 
 ne_status ne_embedding_fit_f32(ne_embedding *embedding, const float *x, size_t n, size_t d, float *y)
@@ -236,12 +243,12 @@ ne_status ne_embedding_fit_f32(ne_embedding *embedding, const float *x, size_t n
     const ne_status st = options_get_int(&embedding->options, "n_components", &c);
     if (st != NE_OK) return st;
     const ne_dense from = view_of_f32(x, n, d), to = view_of_f32(y, n, (size_t)c);
-    return fit_any(embedding, NULL, &from, &to);
+    return api_fit(embedding, NULL, &from, NULL, &to);
 }
 
 ne_status ne_embedding_fit_graph(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x, const ne_dense *y)
 {
-    return graph ? fit_any(embedding, graph, x, y) : api_null("graph");
+    return graph ? api_fit(embedding, graph, x, NULL, y) : api_null("graph");
 }
 
 /* --- New rows ---------------------------------------------------------------------------------------------------- */

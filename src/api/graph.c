@@ -71,6 +71,15 @@ ne_status ne_graph_option_info(const ne_graph *graph, size_t index, const char *
     return graph ? options_info(&graph->options, index, field, text, size) : api_null("graph");
 }
 
+void api_take_neighbors(ne_graph *graph, csr *made, const knn_report *report)
+{
+    csr_clear(&graph->context->memory, &graph->matrix);
+    graph->matrix = *made;
+    graph->kind   = NE_GRAPH_DISTANCES;
+    graph->report = *report;
+    *made         = (csr){0};
+}
+
 ne_status ne_graph_build(ne_graph *graph, const ne_dense *x)
 {
     csr        made   = {0};
@@ -83,12 +92,7 @@ ne_status ne_graph_build(ne_graph *graph, const ne_dense *x)
     if ((st = options_check_n(&graph->options, x->rows)) != NE_OK) return st;
     st = knn_build(graph->context, &graph->knn, (uint64_t)graph->params.random_state, x,
                    (size_t)graph->params.n_neighbors, NULL, &made, &report);
-    if (st == NE_OK) {
-        csr_clear(&graph->context->memory, &graph->matrix);
-        graph->matrix = made;
-        graph->kind   = NE_GRAPH_DISTANCES;
-        graph->report = report;
-    }
+    if (st == NE_OK) api_take_neighbors(graph, &made, &report);
     return st;
 }
 
