@@ -1,9 +1,8 @@
 /* cpu/x86/attract_avx2.c: see attract_avx2.h and cpu/attract.c.
  *
- * Eight edges at a time. A point of two columns is 8 bytes, so two loads fill half a register and shuffles part x from
- * y: half the time of the hardware's gather. The loop is bound by its loads (8 of z, 4 of col in pairs, 1 of val: about
- * 9 cycles), so the division costs nothing, and an estimate of the reciprocal would gain nothing. A point of three
- * columns is a masked 16-byte load, which reads nothing past the end of z.
+ * Eight edges at a time, points of two columns as points_avx2.h loads them. The loop is bound by its loads (8 of z, 4 of
+ * col in pairs, 1 of val: about 9 cycles), so the division costs nothing, and an estimate of the reciprocal would gain
+ * nothing. A point of three columns is a masked 16-byte load, which reads nothing past the end of z.
  *
  * Asking for edges 1 KB ahead saves 3 to 11 %, on matrices of 10 MB to 1 GB. Nanoseconds an edge on one thread of a Zen 3
  * (3.2 GHz, its memory shared with other work), 70,000 points: 0.61; with the edges in the first cache 0.41; reading the
@@ -16,11 +15,7 @@
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 
-#include <immintrin.h>
-#include <string.h>
-
-#define TARGET __attribute__((target("avx2,fma")))
-#define INLINE __attribute__((target("avx2,fma"), always_inline)) static inline
+#include "cpu/x86/points_avx2.h"
 
 enum {
     AHEAD = 256 /* edges */
@@ -37,35 +32,18 @@ int attract_avx2_usable(void)
 
 /* What comes AHEAD * 4 bytes on. Nothing is read, so it may lie past the end; an address there is counted as a number,
  * since C has no such pointers. */
-INLINE void prefetch(const void *here)
+AVX2_INLINE void prefetch(const void *here)
 {
     _mm_prefetch((const char *)((uintptr_t)here + 4 * AHEAD), _MM_HINT_T0);
 }
 
-/* (x, y, x, y) of two points; their columns are the halves of one 64-bit load. */
-INLINE __m128 load_two(const float *z, const int32_t *col)
-{
-    uint64_t pair;
-    memcpy(&pair, col, sizeof pair);
-    const __m128d low = _mm_load_sd((const double *)(const void *)(z + 2 * (pair & 0xffffffff)));
-    return _mm_loadh_pi(_mm_castpd_ps(low), (const __m64 *)(const void *)(z + 2 * (pair >> 32)));
-}
-
-INLINE void load_eight_2d(const float *z, const int32_t *col, __m256 *x)
-{
-    const __m256 a = _mm256_set_m128(load_two(z, col + 4), load_two(z, col));
-    const __m256 b = _mm256_set_m128(load_two(z, col + 6), load_two(z, col + 2));
-    x[0]           = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));
-    x[1]           = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));
-}
-
-INLINE __m256 load_halves_3d(const float *z, int32_t low, int32_t high)
+AVX2_INLINE __m256 load_halves_3d(const float *z, int32_t low, int32_t high)
 {
     const __m128i three = _mm_setr_epi32(-1, -1, -1, 0);
     return _mm256_set_m128(_mm_maskload_ps(z + 3 * (size_t)high, three), _mm_maskload_ps(z + 3 * (size_t)low, three));
 }
 
-INLINE void load_eight_3d(const float *z, const int32_t *col, __m256 *x)
+AVX2_INLINE void load_eight_3d(const float *z, const int32_t *col, __m256 *x)
 {
     const __m256 a = load_halves_3d(z, col[0], col[4]), b = load_halves_3d(z, col[1], col[5]);
     const __m256 c = load_halves_3d(z, col[2], col[6]), d = load_halves_3d(z, col[3], col[7]);
@@ -76,12 +54,17 @@ INLINE void load_eight_3d(const float *z, const int32_t *col, __m256 *x)
 }
 
 /* sum += p (z_i - z_j) / (shift + |z_i - z_j|^2) */
-INLINE void add_eight(int c, const __m256 *zi, __m256 shift, const float *z, const int32_t *col, __m256 p,
-                      edge_sum *sum)
+AVX2_INLINE void add_eight(int c, const __m256 *zi, __m256 shift, const float *z, const int32_t *col, __m256 p,
+                           edge_sum *sum)
 {
     __m256 d[3], u = shift;
-    if (c == 2) load_eight_2d(z, col, d);
-    else load_eight_3d(z, col, d);
+    if (c == 2) {
+        const points_avx2 points = points_load(z, col);
+        d[0]                     = points.x;
+        d[1]                     = points.y;
+    } else {
+        load_eight_3d(z, col, d);
+    }
     for (int k = c - 1; k >= 0; k--) {
         d[k] = _mm256_sub_ps(zi[k], d[k]);
         u    = _mm256_fmadd_ps(d[k], d[k], u);
@@ -90,15 +73,8 @@ INLINE void add_eight(int c, const __m256 *zi, __m256 shift, const float *z, con
     for (int k = 0; k < c; k++) sum->x[k] = _mm256_fmadd_ps(w, d[k], sum->x[k]);
 }
 
-INLINE float add_lanes(__m256 v)
-{
-    __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    half        = _mm_add_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
-}
-
-INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, const float *val, const float *z,
-                        const float *zi, float shift, float scale, float *f)
+AVX2_INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, const float *val, const float *z,
+                             const float *zi, float shift, float scale, float *f)
 {
     static const int32_t keep_last[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
     const __m256         shifts        = _mm256_set1_ps(shift);
@@ -122,7 +98,7 @@ INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, co
         e = last;
     }
     float total[3];
-    for (int k = 0; k < c; k++) total[k] = add_lanes(sum.x[k]);
+    for (int k = 0; k < c; k++) total[k] = points_sum(sum.x[k]);
     for (; e < last; e++) {
         const float *zj = z + (size_t)c * (size_t)col[e];
         float        u  = shift;
@@ -132,15 +108,15 @@ INLINE void attract_row(int c, size_t first, size_t last, const int32_t *col, co
     for (int k = 0; k < c; k++) f[k] = scale * total[k];
 }
 
-TARGET void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z, float shift,
-                            float scale, size_t row0, size_t row1, float *f)
+AVX2_TARGET void attract_avx2_2d(const int64_t *start, const int32_t *col, const float *val, const float *z,
+                                 float shift, float scale, size_t row0, size_t row1, float *f)
 {
     for (size_t i = row0; i < row1; i++)
         attract_row(2, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 2 * i, shift, scale, f + 2 * i);
 }
 
-TARGET void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z, float shift,
-                            float scale, size_t row0, size_t row1, float *f)
+AVX2_TARGET void attract_avx2_3d(const int64_t *start, const int32_t *col, const float *val, const float *z,
+                                 float shift, float scale, size_t row0, size_t row1, float *f)
 {
     for (size_t i = row0; i < row1; i++)
         attract_row(3, (size_t)start[i], (size_t)start[i + 1], col, val, z, z + 3 * i, shift, scale, f + 3 * i);
