@@ -4,6 +4,29 @@
 #include <math.h>
 #include <string.h>
 
+static ne_status product(void *user, const double *v, double *to)
+{
+    dual_hessian *h = user;
+    if (h->list.col) {
+        pair_list_product(ne_pairs_context(h->pairs), &h->list, h->diagonal, v, to);
+        return NE_OK;
+    }
+    h->v  = v;
+    h->to = to;
+    return ne_pairs_visit(h->pairs, h->row, h->user);
+}
+
+static void precondition(void *user, const double *v, double *to)
+{
+    const dual_hessian *h = user;
+    for (size_t i = 0; i < h->n; i++) to[i] = v[i] / (h->diagonal[i] + h->own[i]);
+}
+
+cg_system dual_system(dual_hessian *h, double *work)
+{
+    return (cg_system){h->n, product, precondition, h, work};
+}
+
 ne_status dual_search(const dual_problem *d, double value, double t, double slope, double rounding, int tries,
                       int *moved)
 {

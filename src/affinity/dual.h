@@ -3,7 +3,23 @@
 #ifndef NE_AFFINITY_DUAL_H
 #define NE_AFFINITY_DUAL_H
 
-#include "ne.h"
+#include "affinity/cg.h"
+#include "affinity/pair_list.h"
+
+/* H of a Newton step: a diagonal, and all pairs, those of the list where there is one. */
+typedef struct dual_hessian {
+    const ne_pairs *pairs;
+    size_t          n;
+    pair_list       list;
+    double         *diagonal, *own; /* n each; own: what the pair (i, i) adds to it */
+    ne_pairs_fn     row;            /* without a list: sets to[row] to row `row` of H v */
+    void           *user;           /* of row() */
+    const double   *v;              /* of the present product */
+    double         *to;
+} dual_hessian;
+
+/* The system H x = b, its diagonal for a preconditioner. work: 4 n. */
+cg_system dual_system(dual_hessian *h, double *work);
 
 typedef struct dual_problem {
     const ne_pairs *pairs;

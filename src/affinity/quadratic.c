@@ -70,11 +70,9 @@ typedef struct quadratic_state {
     double                  eps; /* for now */
     const ne_pairs         *pairs;
     size_t                  n;
-    double                 *f, *kept, *r, *square, *active, *own, *step, *work; /* own: 1 where (i, i) is active */
-    double                 *diagonal;
-    pair_list               list;
-    const double           *v; /* of a product */
-    double                 *to;
+    double                 *f, *r, *square, *active, *step, *work;
+    dual_problem            dual;
+    dual_hessian            hessian; /* own: 1 where (i, i) is active */
 } quadratic_state;
 
 /* The cost of a pair; 1 + c is positive for every distance that a Student kernel is made of. */
@@ -160,14 +158,14 @@ static ne_status sum_row(void *user, size_t row, const float *c)
     s->r[row]                = t.sum / s->eps;
     s->square[row]           = t.square;
     s->active[row]           = t.active;
-    s->own[row]              = !s->params->zero_diag && 2 * s->f[row] > cost_of(s->params->kernel, c[row]) ? 1 : 0;
+    s->hessian.own[row]      = !s->params->zero_diag && 2 * s->f[row] > cost_of(s->params->kernel, c[row]) ? 1 : 0;
     return NE_OK;
 }
 
 static ne_status list_row(void *user, size_t row, const float *c)
 {
     const quadratic_state *s  = user;
-    int32_t               *to = s->list.col + s->list.start[row];
+    int32_t               *to = s->hessian.list.col + s->hessian.list.start[row];
     for (size_t j = 0; j < s->n; j++)
         if (s->f[row] + s->f[j] - cost_of(s->params->kernel, c[j]) > 0 && (j != row || !s->params->zero_diag))
             *to++ = (int32_t)j;
@@ -180,27 +178,9 @@ static ne_status product_row(void *user, size_t row, const float *c)
     double                 sum = 0;
     for (size_t j = 0; j < s->n; j++)
         if (s->f[row] + s->f[j] - cost_of(s->params->kernel, c[j]) > 0 && (j != row || !s->params->zero_diag))
-            sum += s->v[j];
-    s->to[row] = s->diagonal[row] * s->v[row] + sum;
+            sum += s->hessian.v[j];
+    s->hessian.to[row] = s->hessian.diagonal[row] * s->hessian.v[row] + sum;
     return NE_OK;
-}
-
-static ne_status product(void *user, const double *v, double *to)
-{
-    quadratic_state *s = user;
-    if (s->list.col) {
-        pair_list_product(ne_pairs_context(s->pairs), &s->list, s->diagonal, v, to);
-        return NE_OK;
-    }
-    s->v  = v;
-    s->to = to;
-    return ne_pairs_visit(s->pairs, product_row, s);
-}
-
-static void precondition(void *user, const double *v, double *to)
-{
-    const quadratic_state *s = user;
-    for (size_t i = 0; i < s->n; i++) to[i] = v[i] / (s->diagonal[i] + s->own[i]);
 }
 
 static double value_of(const void *state)
@@ -211,63 +191,46 @@ static double value_of(const void *state)
     return sum;
 }
 
-static dual_problem dual_of(quadratic_state *s);
-
 static ne_status newton(void *state, double residual, int *moved)
 {
     quadratic_state *s      = state;
     const size_t     n      = s->n;
-    const cg_system  system = {n, product, precondition, s, s->work + n};
+    const cg_system  system = dual_system(&s->hessian, s->work + n);
     double          *rhs    = s->work;
     const double     value  = value_of(s);
     double           slope, rounding = 0;
     ne_status        st;
 
     for (size_t i = 0; i < n; i++) {
-        rhs[i]         = s->eps * (1 - s->r[i]);
-        s->diagonal[i] = s->active[i] + 1e-8;
+        rhs[i]                 = s->eps * (1 - s->r[i]);
+        s->hessian.diagonal[i] = s->active[i] + 1e-8;
         rounding += 1e-15 * (s->square[i] / (4 * s->eps) + fabs(s->f[i]));
     }
-    st = pair_list_new(&ne_pairs_context(s->pairs)->memory, n, s->active, pair_list_most(s->pairs, 0), 0, &s->list);
+    st = pair_list_new(&ne_pairs_context(s->pairs)->memory, n, s->active, pair_list_most(s->pairs, 0), 0,
+                       &s->hessian.list);
     if (st != NE_OK) return st;
-    if (s->list.col && (st = ne_pairs_visit(s->pairs, list_row, s)) != NE_OK) return st;
-    if ((st = cg_solve(&system, rhs, fmin(0.01, residual), s->list.col ? 1000 : 200, s->step)) != NE_OK) return st;
-    slope                = -cg_dot(n, rhs, s->step) / s->eps;
-    const dual_problem d = dual_of(s);
-    return dual_search(&d, value, 1, slope, rounding, 50, moved);
-}
-
-static dual_problem dual_of(quadratic_state *s)
-{
-    const dual_problem d = {.pairs  = s->pairs,
-                            .n      = s->n,
-                            .f      = s->f,
-                            .kept   = s->kept,
-                            .r      = s->r,
-                            .step   = s->step,
-                            .state  = s,
-                            .sum    = sum_row,
-                            .value  = value_of,
-                            .newton = newton};
-    return d;
+    if (s->hessian.list.col && (st = ne_pairs_visit(s->pairs, list_row, s)) != NE_OK) return st;
+    if ((st = cg_solve(&system, rhs, fmin(0.01, residual), s->hessian.list.col ? 1000 : 200, s->step)) != NE_OK)
+        return st;
+    slope = -cg_dot(n, rhs, s->step) / s->eps;
+    return dual_search(&s->dual, value, 1, slope, rounding, 50, moved);
 }
 
 static ne_status iterate(quadratic_state *s, ne_solution *solution)
 {
-    const dual_problem d      = dual_of(s);
-    double             spread = 0, factor = 1;
-    ne_status          st = ne_pairs_visit(s->pairs, spread_row, s);
+    double    spread = 0, factor = 1;
+    ne_status st = ne_pairs_visit(s->pairs, spread_row, s);
 
     for (size_t i = 0; st == NE_OK && i < s->n; i++) spread += s->r[i] / (double)s->n;
     while (s->params->eps * factor < EASY * spread) factor *= 4;
     s->eps = s->params->eps * factor;
     if (st == NE_OK) st = ne_pairs_visit(s->pairs, start_row, s);
     for (; st == NE_OK && factor > 1; factor /= 4) {
-        st     = dual_descend(&d, s->params->max_iter, COARSE, solution);
+        st     = dual_descend(&s->dual, s->params->max_iter, COARSE, solution);
         s->eps = s->params->eps * factor / 4;
     }
     s->eps = s->params->eps;
-    return st == NE_OK ? dual_descend(&d, s->params->max_iter, s->params->tol, solution) : st;
+    return st == NE_OK ? dual_descend(&s->dual, s->params->max_iter, s->params->tol, solution) : st;
 }
 
 static ne_status quadratic_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
@@ -279,17 +242,26 @@ static ne_status quadratic_solve(const void *params, const ne_pairs *pairs, ne_s
     ne_status           st   = NE_OUT_OF_MEMORY;
 
     if (real) {
-        s.kept     = real;
-        s.r        = real + n;
-        s.square   = real + 2 * n;
-        s.active   = real + 3 * n;
-        s.own      = real + 4 * n;
-        s.step     = real + 5 * n;
-        s.work     = real + 6 * n;
-        s.diagonal = real + 11 * n;
-        st         = iterate(&s, solution);
+        s.r       = real + n;
+        s.square  = real + 2 * n;
+        s.active  = real + 3 * n;
+        s.step    = real + 5 * n;
+        s.work    = real + 6 * n;
+        s.dual    = (dual_problem){.pairs  = pairs,
+                                   .n      = n,
+                                   .f      = s.f,
+                                   .kept   = real,
+                                   .r      = s.r,
+                                   .step   = s.step,
+                                   .state  = &s,
+                                   .sum    = sum_row,
+                                   .value  = value_of,
+                                   .newton = newton};
+        s.hessian = (dual_hessian){
+            .pairs = pairs, .n = n, .diagonal = real + 11 * n, .own = real + 4 * n, .row = product_row, .user = &s};
+        st = iterate(&s, solution);
     }
-    pair_list_clear(mem, &s.list);
+    pair_list_clear(mem, &s.hessian.list);
     memory_free(mem, real);
     return st;
 }

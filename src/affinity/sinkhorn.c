@@ -72,12 +72,11 @@ typedef struct sinkhorn_state {
     const ne_pairs        *pairs;
     log_kernel             kernel;
     size_t                 n;
-    double                *f, *kept, *r, *own, *step, *work; /* own: M_ii */
-    double                *large, *diagonal;                 /* terms that count in each row; r, not quite singular */
-    double                 least;                            /* terms that count */
-    pair_list              list;
-    const double          *v; /* of a product */
-    double                *to;
+    double                *f, *r, *step, *work;
+    double                *large; /* terms that count in each row */
+    double                 least; /* terms that count */
+    dual_problem           dual;
+    dual_hessian           hessian; /* own: M_ii; diagonal: r, not quite singular */
 } sinkhorn_state;
 
 static log_kernel kernel_of(const sinkhorn_params *p)
@@ -115,8 +114,8 @@ static ne_status sum_row(void *user, size_t row, const float *c)
 {
     const sinkhorn_state *s = user;
     const kernel_row      r = row_of(s, row, c), self = {1, 1, c + row};
-    s->r[row]   = kernel_sum(&s->kernel, &r, s->f[row], s->f, s->least, &s->large[row]);
-    s->own[row] = s->params->zero_diag ? 0 : kernel_sum(&s->kernel, &self, 2 * s->f[row], NULL, 0, NULL);
+    s->r[row]           = kernel_sum(&s->kernel, &r, s->f[row], s->f, s->least, &s->large[row]);
+    s->hessian.own[row] = s->params->zero_diag ? 0 : kernel_sum(&s->kernel, &self, 2 * s->f[row], NULL, 0, NULL);
     return NE_OK;
 }
 
@@ -124,8 +123,8 @@ static ne_status list_row(void *user, size_t row, const float *c)
 {
     const sinkhorn_state *s  = user;
     const kernel_row      r  = row_of(s, row, c);
-    const int64_t         at = s->list.start[row];
-    kernel_list(&s->kernel, &r, s->f[row], s->f, s->least, s->list.col + at, s->list.w + at);
+    const int64_t         at = s->hessian.list.start[row];
+    kernel_list(&s->kernel, &r, s->f[row], s->f, s->least, s->hessian.list.col + at, s->hessian.list.w + at);
     return NE_OK;
 }
 
@@ -133,26 +132,9 @@ static ne_status product_row(void *user, size_t row, const float *c)
 {
     const sinkhorn_state *s = user;
     const kernel_row      r = row_of(s, row, c);
-    s->to[row]              = s->diagonal[row] * s->v[row] + kernel_product(&s->kernel, &r, s->f[row], s->f, s->v);
+    s->hessian.to[row] =
+        s->hessian.diagonal[row] * s->hessian.v[row] + kernel_product(&s->kernel, &r, s->f[row], s->f, s->hessian.v);
     return NE_OK;
-}
-
-static ne_status product(void *user, const double *v, double *to)
-{
-    sinkhorn_state *s = user;
-    if (s->list.col) {
-        pair_list_product(ne_pairs_context(s->pairs), &s->list, s->diagonal, v, to);
-        return NE_OK;
-    }
-    s->v  = v;
-    s->to = to;
-    return ne_pairs_visit(s->pairs, product_row, s);
-}
-
-static void precondition(void *user, const double *v, double *to)
-{
-    const sinkhorn_state *s = user;
-    for (size_t i = 0; i < s->n; i++) to[i] = v[i] / (s->diagonal[i] + s->own[i]);
 }
 
 static double value_of(const void *state)
@@ -173,61 +155,42 @@ static ne_status make_list(sinkhorn_state *s)
         for (size_t i = 0; i < s->n; i++) pairs += s->large[i];
         if (pairs <= (double)most) break;
     }
-    if (st == NE_OK) st = pair_list_new(&ne_pairs_context(s->pairs)->memory, s->n, s->large, most, 1, &s->list);
-    return st == NE_OK && s->list.col ? ne_pairs_visit(s->pairs, list_row, s) : st;
+    if (st == NE_OK) st = pair_list_new(&ne_pairs_context(s->pairs)->memory, s->n, s->large, most, 1, &s->hessian.list);
+    return st == NE_OK && s->hessian.list.col ? ne_pairs_visit(s->pairs, list_row, s) : st;
 }
 
 /* r holds the sums at f; on return those at the new f. *moved is 0 when no step lowers phi. */
-static dual_problem dual_of(sinkhorn_state *s);
-
 static ne_status newton(void *state, double residual, int *moved)
 {
     sinkhorn_state *s       = state;
     const size_t    n       = s->n;
-    const cg_system system  = {n, product, precondition, s, s->work + n};
+    const cg_system system  = dual_system(&s->hessian, s->work + n);
     double         *rhs     = s->work;
     const double    value   = value_of(s);
     double          longest = 0, slope, t, rounding = 0;
     ne_status       st;
 
     for (size_t i = 0; i < n; i++) {
-        rhs[i]         = 1 - s->r[i];
-        s->diagonal[i] = s->r[i] + 1e-12;
+        rhs[i]                 = 1 - s->r[i];
+        s->hessian.diagonal[i] = s->r[i] + 1e-12;
         rounding += 1e-15 * (s->r[i] + fabs(s->f[i]));
     }
     if ((st = make_list(s)) != NE_OK) return st;
     /* Steps are cheap over a list, and visits are not: then they are made exact. */
-    st = s->list.col ? cg_solve(&system, rhs, fmin(1e-2, residual), 1000, s->step)
-                     : cg_solve(&system, rhs, fmin(0.1, sqrt(residual)), 100, s->step);
+    st = s->hessian.list.col ? cg_solve(&system, rhs, fmin(1e-2, residual), 1000, s->step)
+                             : cg_solve(&system, rhs, fmin(0.1, sqrt(residual)), 100, s->step);
     if (st != NE_OK) return st;
     for (size_t i = 0; i < n; i++) longest = fmax(longest, fabs(s->step[i]));
-    slope                = -cg_dot(n, rhs, s->step);
-    t                    = longest > 5 ? 5 / longest : 1;
-    const dual_problem d = dual_of(s);
-    return dual_search(&d, value, t, slope, rounding, 40, moved);
-}
-
-static dual_problem dual_of(sinkhorn_state *s)
-{
-    const dual_problem d = {.pairs  = s->pairs,
-                            .n      = s->n,
-                            .f      = s->f,
-                            .kept   = s->kept,
-                            .r      = s->r,
-                            .step   = s->step,
-                            .state  = s,
-                            .sum    = sum_row,
-                            .value  = value_of,
-                            .newton = newton};
-    return d;
+    slope = -cg_dot(n, rhs, s->step);
+    t     = longest > 5 ? 5 / longest : 1;
+    return dual_search(&s->dual, value, t, slope, rounding, 40, moved);
 }
 
 static ne_status iterate(sinkhorn_state *s, ne_solution *solution)
 {
-    const dual_problem d      = dual_of(s);
-    const double       scale  = s->kernel.scale;
-    double             spread = 0, factor = 1;
-    ne_status          st = ne_pairs_visit(s->pairs, spread_row, s);
+    const double scale  = s->kernel.scale;
+    double       spread = 0, factor = 1;
+    ne_status    st = ne_pairs_visit(s->pairs, spread_row, s);
 
     for (size_t i = 0; i < s->n; i++) spread += s->r[i] / (double)s->n;
     while (spread / factor > EASY) factor *= 4;
@@ -237,11 +200,11 @@ static ne_status iterate(sinkhorn_state *s, ne_solution *solution)
         for (size_t i = 0; st == NE_OK && i < s->n; i++) s->f[i] = 0.5 * (s->f[i] + s->r[i]);
     }
     for (; st == NE_OK && factor > 1; factor /= 4) {
-        st              = dual_descend(&d, s->params->max_iter, COARSE, solution);
+        st              = dual_descend(&s->dual, s->params->max_iter, COARSE, solution);
         s->kernel.scale = scale * 4 / factor;
         for (size_t i = 0; i < s->n; i++) s->f[i] *= 4; /* f eps is what changes little */
     }
-    return st == NE_OK ? dual_descend(&d, s->params->max_iter, s->params->tol, solution) : st;
+    return st == NE_OK ? dual_descend(&s->dual, s->params->max_iter, s->params->tol, solution) : st;
 }
 
 static ne_status sinkhorn_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
@@ -258,16 +221,25 @@ static ne_status sinkhorn_solve(const void *params, const ne_pairs *pairs, ne_so
     ne_status           st   = NE_OUT_OF_MEMORY;
 
     if (real) {
-        s.kept     = real;
-        s.r        = real + n;
-        s.own      = real + 2 * n;
-        s.step     = real + 3 * n;
-        s.work     = real + 4 * n;
-        s.large    = real + 9 * n;
-        s.diagonal = real + 10 * n;
-        st         = iterate(&s, solution);
+        s.r       = real + n;
+        s.step    = real + 3 * n;
+        s.work    = real + 4 * n;
+        s.large   = real + 9 * n;
+        s.dual    = (dual_problem){.pairs  = pairs,
+                                   .n      = n,
+                                   .f      = s.f,
+                                   .kept   = real,
+                                   .r      = s.r,
+                                   .step   = s.step,
+                                   .state  = &s,
+                                   .sum    = sum_row,
+                                   .value  = value_of,
+                                   .newton = newton};
+        s.hessian = (dual_hessian){
+            .pairs = pairs, .n = n, .diagonal = real + 10 * n, .own = real + 2 * n, .row = product_row, .user = &s};
+        st = iterate(&s, solution);
     }
-    pair_list_clear(mem, &s.list);
+    pair_list_clear(mem, &s.hessian.list);
     memory_free(mem, real);
     return st;
 }
