@@ -14,13 +14,11 @@ searches for a bandwidth always do so in f32), 8 and 16 iterations are timed, on
 --memory shows in place of that how far libne's peak of memory is above the data when rows are handed out block by block, of
 50,000 x 50 random rows: all of the cheap ones, and a few iterations of the solvers, from which follows the time of all.
 
-fashion is the first 10,000 training images of Fashion-MNIST, divided by 255 (--fashion tells where its IDX files are; default
-where Debian's dataset-fashion-mnist puts them).
+fashion is the first 10,000 training images of Fashion-MNIST, found as by data.py, divided by 255.
 needs: numpy and libne as examples/python/ finds it (NE_LIBRARY names another); torchdr, here or in a --python INTERPRETER.
 """
 import argparse
 import ctypes
-import gzip
 import json
 import os
 import pathlib
@@ -32,8 +30,9 @@ import time
 
 import numpy as np
 
+import data as benchmark_data
+
 PYTHON = pathlib.Path(__file__).resolve().parents[2] / "examples" / "python"
-FASHION = "/usr/share/datasets/fashion-mnist"
 FIFTH, TENTH, HALF = 0.2, 0.1, 0.5
 FEW, MORE = 8, 16  # iterations of TorchDR that are timed where it would use all
 
@@ -76,10 +75,6 @@ def spent():
     return used.ru_utime + used.ru_stime
 
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def resident(field):
     """MiB of this process: VmRSS now, VmHWM at most since the last forget()."""
     for line in open("/proc/self/status"):
@@ -96,7 +91,7 @@ def forget():
 def timed(run, x):
     wall, cpu = time.perf_counter(), spent()
     run(x)
-    return {"seconds": time.perf_counter() - wall, "cpu": spent() - cpu, "peak": peak()}
+    return {"seconds": time.perf_counter() - wall, "cpu": spent() - cpu, "peak": resident("VmHWM")}
 
 
 def libne(order):
@@ -167,15 +162,10 @@ def one_memory(order):
 
 # --- Programs in turn --------------------------------------------------------------------------------------------------
 
-def load(name, folder):
-    if name != "fashion":
-        return np.ascontiguousarray(np.load(name), np.float32)
-    found = sorted(pathlib.Path(folder).glob("train-images*"))
-    if not found:
-        sys.exit(f"affinities.py: no train-images file in {folder}; --fashion DIR tells where it is")
-    with (gzip.open if found[0].suffix == ".gz" else open)(found[0], "rb") as file:
-        pixels = np.frombuffer(file.read(16 + 10000 * 784), np.uint8, offset=16)
-    return pixels.reshape(-1, 784).astype(np.float32) / 255
+def load(name):
+    if name == "fashion":
+        return benchmark_data.fashion(10000)[0].astype(np.float32) / 255
+    return np.ascontiguousarray(np.load(name), np.float32)
 
 
 def find_torchdr(candidates):
@@ -278,7 +268,6 @@ def main():
     parser.add_argument("--limit", type=float, default=1800, help="seconds after which a computation is given up")
     parser.add_argument("--full", action="store_true", help="all iterations of all solvers")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--fashion", default=FASHION, metavar="DIR")
     parser.add_argument("--python", action="append", default=[], metavar="INTERPRETER")
     options = parser.parse_args()
     names = [name.strip() for name in options.affinities.split(";" if ";" in options.affinities else ",") if name.strip()]
@@ -288,7 +277,7 @@ def main():
         parser.error(f"no affinity {names[0]}")
     if options.memory:
         return memory(options)
-    x = load(options.data, options.fashion)[:options.rows or None]
+    x = load(options.data)[:options.rows or None]
     peer = find_torchdr([sys.executable, *options.python])
     with tempfile.TemporaryDirectory() as folder:
         data = os.path.join(folder, "x.npy")
