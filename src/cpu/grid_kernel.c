@@ -12,6 +12,7 @@
 #include "cpu/grid_kernel.h"
 
 #include "cpu/lanes.h"
+#include "cpu/repulse_near.h"
 
 #include <math.h>
 #include <omp.h>
@@ -21,6 +22,11 @@ static const double two_pi = 6.283185307179586476925;
 int grid_kernel_known(const output_kernel *kernel)
 {
     return (kernel->kind == KERNEL_STUDENT || kernel->kind == KERNEL_GAUSSIAN) && kernel->shape > 0;
+}
+
+int grid_kernel_parts(const output_kernel *kernel)
+{
+    return kernel->kind == KERNEL_STUDENT && kernel->shape == 1;
 }
 
 /* Measured: spacings of equal error for nu from 0.2 to 50. A Gaussian is Student's limit with sigma = 2, for which that
@@ -79,16 +85,18 @@ static void octant_fill(const kernel_octant *octant, const output_kernel *kernel
                         double *const square[GRID_AXES], double far, int threads)
 {
     const size_t *side   = octant->side;
-    const int     simple = kernel->kind == KERNEL_STUDENT && kernel->shape == 1;
+    const int     simple = grid_kernel_parts(kernel);
+    const double  near   = made->radius * made->radius;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (size_t i = 0; i < side[0]; i++) {
         float *to = octant->value + i * side[1] * side[2];
         for (size_t j = 0; j < side[1]; j++) {
             for (size_t k = 0; k < side[2]; k++) {
-                const double s = square[0][i] + square[1][j] + square[2][k];
-                const double value =
-                    simple ? (far - s) / ((1 + s) * (1 + far)) : value_above(kernel, s, far, made->far);
-                *to++ = (float)(value / made->amplitude);
+                const double s     = square[0][i] + square[1][j] + square[2][k];
+                const double value = s < near ? near_far_value(made->radius, s) - made->far
+                                     : simple ? (far - s) / ((1 + s) * (1 + far))
+                                              : value_above(kernel, s, far, made->far);
+                *to++              = (float)(value / made->amplitude);
             }
         }
     }
@@ -173,7 +181,7 @@ static void spectrum_set(grid_field *grid, const kernel_octant *octant, double *
     }
 }
 
-ne_status grid_kernel_set(ne_context *context, const output_kernel *kernel, double spacing, double bend,
+ne_status grid_kernel_set(ne_context *context, const output_kernel *kernel, double radius, double spacing, double bend,
                           grid_field *grid, grid_kernel *made)
 {
     const ne_allocator *mem               = &context->memory;
@@ -197,11 +205,11 @@ ne_status grid_kernel_set(ne_context *context, const output_kernel *kernel, doub
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
-    *made = (grid_kernel){.spacing = spacing, .bend = bend};
+    *made = (grid_kernel){.spacing = spacing, .bend = bend, .radius = radius};
     distances_set(&part, made, square);
     for (int a = 0; a < GRID_AXES; a++) far += square[a][part.side[a] - 1];
     made->far       = value_at(kernel, far);
-    made->amplitude = value_above(kernel, 0, far, made->far);
+    made->amplitude = radius > 0 ? near_far_value(radius, 0) - made->far : value_above(kernel, 0, far, made->far);
     octant_fill(&part, kernel, made, square, far, grid->threads);
     for (int a = 0; a < grid->axes; a++) {
         const size_t lines = part.size / part.side[a], groups = (lines + FFT_ROW - 1) / FFT_ROW;

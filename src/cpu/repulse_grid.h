@@ -22,7 +22,11 @@ ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *a
 double repulse_grid_bytes(const repulsion_plan *plan);
 void   repulse_grid_free(ne_context *context, repulse_grid *with);
 
-/* About how long a run of all rows takes on one thread, in nanoseconds; infinity where it would refuse the width. */
-double repulse_grid_cost(const repulse_grid *with, const box *around);
+/* How far pairs are summed one by one, with the grid for the rest of the kernel; 0: all is the grid's. */
+double repulse_grid_radius(const repulse_grid *with);
+
+/* About how long a run of all rows takes on one thread, in nanoseconds; infinity where it would refuse the width. z, unless
+ * NULL, decides on the radius, now and then. */
+double repulse_grid_cost(repulse_grid *with, const box *around, const float *z);
 
 #endif

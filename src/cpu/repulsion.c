@@ -95,12 +95,12 @@ double cpu_repulsion_bytes(const ne_context *context, const repulsion_plan *plan
 
 /* Nanoseconds by ne_repulsion for all rows, however many of them are wanted (ranks must agree on the way); infinite for
  * what cannot be used. */
-static void costs_set(const repulsion *with, const box *around, double cost[WAYS + 1])
+static void costs_set(repulsion *with, const box *around, const float *z, double cost[WAYS + 1])
 {
     cost[NE_REPULSION_AUTO]       = INFINITY;
     cost[NE_REPULSION_EXACT]      = repulse_exact_cost(&with->plan, with->plan.n, 1);
     cost[NE_REPULSION_BARNES_HUT] = repulse_tree_cost(&with->plan, box_extent(around, with->plan.c), 1);
-    cost[NE_REPULSION_FFT]        = with->grid && !with->rest ? repulse_grid_cost(with->grid, around) : INFINITY;
+    cost[NE_REPULSION_FFT]        = with->grid && !with->rest ? repulse_grid_cost(with->grid, around, z) : INFINITY;
 }
 
 static ne_repulsion cheapest(const double cost[WAYS + 1], ne_repulsion last)
@@ -142,7 +142,7 @@ static ne_status run_chosen(ne_context *context, repulsion *with, const box *aro
     with->rest -= with->rest > 0;
     if (!with->grid && repulse_grid_knows(&with->plan)) st = need_grid(context, with);
     if (st != NE_OK) goto done;
-    costs_set(with, around, cost);
+    costs_set(with, around, job->z, cost);
     ne_repulsion way = cheapest(cost, with->last);
     if (with->plan.method == NE_REPULSION_FFT && cost[NE_REPULSION_FFT] < INFINITY) way = NE_REPULSION_FFT;
     if (with->plan.n <= FEW) way = NE_REPULSION_EXACT; /* cheaper, and a grid is not made for a few lone points */

@@ -124,7 +124,7 @@ static void time_phases(ne_context *context, const output_kernel *kernel, size_t
         frame.origin[a]   = (float)(shape[a] - SPLINE_GATHER) / 2;
     }
     if (grid_create(context, 2, shape, &field) != NE_OK || grid_points_create(context, n, 2, &points) != NE_OK) exit(1);
-    if (grid_kernel_set(context, kernel, spacing, 1.5, &field, &made) != NE_OK) exit(1);
+    if (grid_kernel_set(context, kernel, 0, spacing, 1.5, &field, &made) != NE_OK) exit(1);
     grid_ripple_set(&field, &ripple);
     field.threads = field.threads_most;
     for (size_t r = 0; r < repeats; r++) {
