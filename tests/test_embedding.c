@@ -419,6 +419,7 @@ static int watch(void *user, const char *phase, int64_t step, int64_t steps, dou
 START_TEST(progress_is_reported_and_may_cancel_and_the_state_is_delivered)
 {
     static watcher w = {.stop_at = 130, .loss = NAN};
+    OK(ne_embedding_set(emb, "momentum", "0.8")); /* auto depends on max_iter */
     OK(ne_embedding_set(emb, "track_loss", "true"));
     OK(ne_embedding_set_progress(emb, watch, &w));
     ck_assert_int_eq(ne_embedding_fit_f32(emb, x, N, D, y), NE_CANCELLED);

@@ -88,7 +88,7 @@ static ne_status plugin_fail(const void *params, const ne_problem *problem, void
 
 START_TEST(a_plug_in_takes_the_same_door)
 {
-    static const ne_preset presets[] = {{"early_exaggeration_coeff", "12", "12"},
+    static const ne_preset presets[] = {{"early_exaggeration_coeff", "6", "12"},
                                         {"early_exaggeration_iter", "75", "250"}};
     static ne_method_ops   plain     = {.struct_size  = sizeof plain,
                                         .name         = "plugin_plain",

@@ -1,4 +1,5 @@
 /* tests/test_schedule.c: learning rate, momentum and exaggeration of each step. */
+#include "embedding/base_options.h"
 #include "optim/schedule.h"
 
 #include <check.h>
@@ -43,14 +44,34 @@ START_TEST(late_exaggeration_holds_after_the_early_one_and_lowers_the_rate)
 }
 END_TEST
 
-START_TEST(a_methods_own_momentum_waits_until_the_rate_has_settled)
+START_TEST(late_exaggeration_is_slight_from_50000_rows_on_where_it_is_automatic)
+{
+    base_params base = {.early_exaggeration_coeff = 6, .early_exaggeration_iter = 75, .max_iter = 300, .lr = NAN};
+    base.late_exaggeration_coeff = NAN;
+    ck_assert_double_eq(base_schedule(&base, 49999).late, 1);
+    ck_assert_double_eq(base_schedule(&base, 50000).late, 1.2);
+    base.reference = 1;
+    ck_assert_double_eq(base_schedule(&base, 50000).late, 1);
+    base.late_exaggeration_coeff = 2;
+    ck_assert_double_eq(base_schedule(&base, 50000).late, 2);
+}
+END_TEST
+
+START_TEST(a_methods_own_momentum_waits_until_the_rate_has_settled_and_ends_before_the_last_tenth)
 {
     schedule_rule rule = tsne(12000);
     rule.late_momentum = 0.95;
     ck_assert_double_eq(schedule_at(&rule, 99).momentum, 0.5);
     ck_assert_double_eq(schedule_at(&rule, 149).momentum, 0.5);
     ck_assert_double_eq(schedule_at(&rule, 150).momentum, 0.95);
-    rule.early = 1;
+    ck_assert_double_eq(schedule_at(&rule, 449).momentum, 0.95);
+    ck_assert_double_eq(schedule_at(&rule, 450).momentum, 0.5);
+    ck_assert_double_eq(schedule_at(&rule, 499).momentum, 0.5);
+    ck_assert_double_eq(schedule_at(&rule, 500).momentum, 0.95);
+    rule.late_momentum = 0;
+    ck_assert_double_eq(schedule_at(&rule, 450).momentum, 0.9);
+    rule.late_momentum = 0.95;
+    rule.early         = 1;
     ck_assert_double_eq(schedule_at(&rule, 0).momentum, 0.95);
     rule.momentum = 0.3;
     ck_assert_double_eq(schedule_at(&rule, 150).momentum, 0.3);
@@ -165,7 +186,8 @@ Suite *schedule_suite(void)
     tcase_add_test(t, exaggeration_lasts_exactly_its_steps_then_rate_and_momentum_change);
     tcase_add_test(t, small_data_has_a_floor_under_the_rate);
     tcase_add_test(t, late_exaggeration_holds_after_the_early_one_and_lowers_the_rate);
-    tcase_add_test(t, a_methods_own_momentum_waits_until_the_rate_has_settled);
+    tcase_add_test(t, late_exaggeration_is_slight_from_50000_rows_on_where_it_is_automatic);
+    tcase_add_test(t, a_methods_own_momentum_waits_until_the_rate_has_settled_and_ends_before_the_last_tenth);
     tcase_add_test(t, reference_keeps_the_faults_of_its_model);
     tcase_add_test(t, a_linear_schedule_is_torchs_descent);
     tcase_add_test(t, a_linear_schedule_under_reference_starts_again);

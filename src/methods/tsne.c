@@ -13,8 +13,9 @@ enum {
 };
 
 static const ne_preset tsne_presets[] = {
-    {"early_exaggeration_coeff", "12", "12"},
+    {"early_exaggeration_coeff", "6", "12"},
     {"early_exaggeration_iter", "75", "250"},
+    {"late_exaggeration_coeff", "auto", "1"},
     {"max_iter", "300", "2000"},
 };
 

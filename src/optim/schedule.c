@@ -4,14 +4,21 @@
 #include <math.h>
 
 enum {
-    SETTLING = 50 /* steps after the rate's jump in which a high momentum would carry points too far */
+    SETTLING = 50, /* steps after the rate's jump in which a high momentum would carry points too far */
+    LANDING =
+        10 /* one of so many steps, the last ones, lets the points come to rest where a high momentum shakes them */
 };
 
 /* Where the option is auto, without reference. */
 static double automatic_momentum(const schedule_rule *rule, int64_t t, int64_t first_after)
 {
-    const int64_t low_until = first_after > 0 && rule->late_momentum > 0 ? first_after + SETTLING : first_after;
-    return t < low_until ? 0.5 : rule->late_momentum > 0 ? rule->late_momentum : 0.9;
+    const int     high      = rule->late_momentum > 0;
+    const int64_t low_until = first_after > 0 && high ? first_after + SETTLING : first_after;
+    const int64_t landing   = high ? rule->max_iter - rule->max_iter / LANDING : rule->max_iter;
+    double        momentum  = high ? rule->late_momentum : 0.9;
+
+    if (t < low_until || (t >= landing && t < rule->max_iter)) momentum = 0.5;
+    return momentum;
 }
 
 static double automatic_rate(const schedule_rule *rule, double exaggeration)

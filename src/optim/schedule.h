@@ -22,12 +22,13 @@ typedef struct scheduler_rule {
 } scheduler_rule;
 
 typedef struct schedule_rule {
-    size_t         n;
-    int64_t        max_iter, early_iter;
-    double         early, late;   /* exaggeration in the first early_iter steps, and after them */
-    double         rate;          /* NaN: auto */
-    double         momentum;      /* NaN: auto */
-    double         late_momentum; /* what auto is from 50 steps after early exaggeration on; 0: 0.9, from its end on */
+    size_t  n;
+    int64_t max_iter, early_iter;
+    double  early, late;   /* exaggeration in the first early_iter steps, and after them */
+    double  rate;          /* NaN: auto */
+    double  momentum;      /* NaN: auto */
+    double  late_momentum; /* what auto is from 50 steps after early exaggeration on, the last tenth of max_iter left
+                                   * out, which is at 0.5 again; 0: 0.9, from its end to the last step */
     scheduler_rule scheduler;
     int            stiff;     /* attraction grows with distance (a Gaussian kernel): auto is n / (10 exaggeration) */
     int            reference; /* TorchDR's schedule, see below */

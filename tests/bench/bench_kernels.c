@@ -171,7 +171,7 @@ static int bench_run(bench *b)
     repulse_tree  *with    = NULL;
     repulsion_plan plan    = {
            .n = b->n, .c = b->c, .kernel = &b->kernel, .method = NE_REPULSION_BARNES_HUT, .accuracy = b->accuracy};
-    attraction_job attract = {b->n, b->c, 0, b->n, &p, b->z, b->attraction, NULL, &b->kernel};
+    attraction_job attract = {.n = b->n, .c = b->c, .row1 = b->n, .p = &p, .z = b->z, .f = b->attraction, .kernel = &b->kernel};
     repulsion_job  pairs = {b->z, exact, 0, rows, 0}, far = {b->z, b->repulsion, 0, b->n, 0};
     update_job     update = {.n          = b->n,
                              .c          = b->c,

@@ -144,7 +144,7 @@ static ne_status tsne_plan(const void *params, const ne_problem *problem, void *
     return NE_OK;
 }
 
-static const ne_preset tsne_presets[] = {{"early_exaggeration_coeff", "12", "12"},
+static const ne_preset tsne_presets[] = {{"early_exaggeration_coeff", "6", "12"},
                                          {"early_exaggeration_iter", "75", "250"}};
 
 static const ne_method_ops tsne = {
