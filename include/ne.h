@@ -267,6 +267,10 @@ NE_API ne_status ne_affinity_set_progress(ne_affinity *affinity, ne_progress_fn 
 /** Arrays of the last computation, one f64 a row. Over neighbors: "bandwidth" (eps_i of exp(-d / eps_i)), "entropy".
  *  Over all pairs: what the affinity solves for, as "bandwidth" and "dual" of symmetric_entropic. */
 NE_API ne_status ne_affinity_get_array(const ne_affinity *affinity, const char *name, double *values, size_t count);
+/** Array options: "init_dual", n x 1, of sinkhorn and doubly_stochastic_quadratic: the numbers to begin with, as array "dual"
+ *  of an earlier solution, which ends the solver at once; NULL takes it back. errors: NE_UNKNOWN_NAME. NE_INVALID_ARGUMENT:
+ *  a shape, a bad number; and of the computation whose x has other rows. */
+NE_API ne_status ne_affinity_set_array(ne_affinity *affinity, const char *name, const ne_dense *values);
 
 /* --- 6. Embedding ----------------------------------------------------------------------------------------------- */
 
@@ -302,6 +306,10 @@ NE_API ne_status ne_embedding_set_progress(ne_embedding *embedding, ne_progress_
  *  and few equal rows. plan() of the method gets an x without data.
  *  errors   NE_OUT_OF_MEMORY: more than an address can reach. What a fit would say of n and of the options. */
 NE_API ne_status ne_estimate_memory(const ne_embedding *embedding, size_t n, size_t d, int32_t dtype, size_t *bytes);
+/** The same of n x d sparse rows with so many entries in all, the copy that a fit makes of them included. Taken as for text:
+ *  columns are as frequent as its words (Zipf's law), and some rows are equal. */
+NE_API ne_status ne_estimate_memory_sparse(const ne_embedding *embedding, size_t n, size_t d, size_t entries,
+                                           int32_t dtype, size_t *bytes);
 
 /** Fit the embedding to x, from the initialisation that option "init" names.
  *
@@ -507,7 +515,8 @@ typedef struct ne_terms {
     int32_t     dense_affinity;    /* 1: problem.dense_affinity in place of problem.affinity */
     int32_t     manifold;          /* ne_manifold */
     double      momentum;          /* where the option is auto; NaN: as the schedule has it. In plan(): from 50
-                                      steps after early exaggeration on, above 0. In on_step_begin(): of this step */
+                                      steps after early exaggeration on but for the last tenth of max_iter, above 0.
+                                      In on_step_begin(): of this step */
     int32_t     one_end;           /* 1: hooks move one end of each pair: the gradient of row i is that of the loss of
                                       the range [i, i + 1), the other rows held fixed */
     int32_t     again;             /* before_gradient() of the same step at another z, by ne_gradient_check(): what the
@@ -560,6 +569,7 @@ typedef struct ne_solution {
     int64_t n_iter;   /* iterations taken */
     double  residual; /* how far the largest condition is from being met; 0 where there is nothing to iterate */
     int32_t met;      /* 1: within the tolerance asked for */
+    int32_t started;  /* 1: dual holds numbers to begin with */
 } ne_solution;
 
 /** An affinity. An input affinity has weights(), rows() or matrix(), an output affinity kernel() or pair_kernel(); it may

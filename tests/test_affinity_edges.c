@@ -409,6 +409,141 @@ START_TEST(tiles_have_the_same_bits_alone_and_mirrored)
 }
 END_TEST
 
+/* Three tiles by products in two sections of columns. A value in float is right to (1 + x) 2e-7, and x, up to 20, to a
+ * few 1e-6 as distances are. */
+START_TEST(kernels_in_tiles_are_those_in_double_at_any_number_of_threads)
+{
+    enum {
+        ROWS = 300,
+        COLS = 301
+    };
+    static const char *const forms[][2] = {{"normalized_gaussian", "sigma=100"},
+                                           {"normalized_gaussian", "sigma=100 normalization_dim=none"},
+                                           {"normalized_student", "zero_diag=false"},
+                                           {"normalized_student", "normalization_dim=none"},
+                                           {"self_tuning", ""},
+                                           {"magic", ""},
+                                           {"scalar_product", "zero_diag=true"}};
+    static float             data[ROWS * COLS], is[ROWS * ROWS], again[ROWS * ROWS];
+    static double            c[ROWS * ROWS], k[ROWS * ROWS], scale[ROWS];
+    const ne_dense           v = view(data, ROWS, COLS), y = view(is, ROWS, ROWS), z = view(again, ROWS, ROWS);
+    data_clusters(data, ROWS, COLS, 4, 1, 9);
+    for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
+        const int    gaussian = f < 2, student = f == 2 || f == 3, all_pairs = f == 0 || f == 2 || f == 4;
+        ne_affinity *affinity = make(forms[f][0], forms[f][1]);
+        double       total    = 0;
+        ck_assert_int_eq(ne_context_set_int(ctx, "threads", 1), NE_OK);
+        ck_assert_msg(ne_affinity_compute_dense(affinity, &v, &y) == NE_OK, "%s", ne_last_error());
+        for (int threads = 2; threads <= 7; threads += threads == 2 ? 1 : 4) {
+            ck_assert_int_eq(ne_context_set_int(ctx, "threads", threads), NE_OK);
+            ck_assert_int_eq(ne_affinity_compute_dense(affinity, &v, &z), NE_OK);
+            ck_assert_mem_eq(is, again, sizeof is);
+        }
+        if (f == 4 || f == 5) ck_assert_int_eq(ne_affinity_get_array(affinity, "bandwidth", scale, ROWS), NE_OK);
+        for (size_t e = 0; e < ROWS * ROWS; e++) {
+            const float *a = data + e / ROWS * COLS, *b = data + e % ROWS * COLS;
+            double       s = 0;
+            for (size_t j = 0; j < COLS; j++)
+                s += f == 6 ? (double)a[j] * (double)b[j] : pow((double)a[j] - (double)b[j], 2);
+            c[e] = s;
+        }
+        for (size_t e = 0; e < ROWS * ROWS; e++) {
+            const size_t i = e / ROWS, j = e % ROWS;
+            k[e] = gaussian  ? exp(-c[e] / 100)
+                   : student ? 1 / (1 + c[e])
+                   : f == 4  ? exp(-c[e] / (scale[i] * scale[j]))
+                   : f == 5  ? exp(-c[e] / scale[i]) + exp(-c[e] / scale[j])
+                             : c[e];
+            if (i == j && f != 2) k[e] = 0;
+            total += k[e];
+        }
+        for (size_t i = 0; i < ROWS; i++) {
+            double row = 0;
+            for (size_t j = 0; j < ROWS; j++) row += k[i * ROWS + j];
+            for (size_t j = 0; j < ROWS; j++) {
+                const double want = k[i * ROWS + j] / (all_pairs ? total : f == 5 ? row : 1);
+                ck_assert_msg(fabs((double)is[i * ROWS + j] - want) <=
+                                  2e-5 * fabs(want) + (f == 6 ? 1e-6 * sqrt(c[i * ROWS + i] * c[j * ROWS + j]) : 1e-30),
+                              "%s %s: %zu, %zu: %.9g, not %.9g", forms[f][0], forms[f][1], i, j,
+                              (double)is[i * ROWS + j], want);
+            }
+        }
+        ne_affinity_free(affinity);
+    }
+}
+END_TEST
+
+/* exp(-c / sigma) of all pairs is 0 in float, and in double: only logarithms have their sum. */
+START_TEST(kernels_that_underflow_are_normalised)
+{
+    const ne_dense v = view(x, N, D), y = view(p, N, N);
+    for (int f = 0; f < 2; f++) {
+        ne_affinity *affinity = make(f ? "self_tuning" : "normalized_gaussian", f ? "scaling=ref" : "sigma=1e-4");
+        double       total    = 0;
+        for (size_t e = 0; f && e < N * D; e++) x[e] *= 1e-3f;
+        ck_assert_msg(ne_affinity_compute_dense(affinity, &v, &y) == NE_OK, "%s", ne_last_error());
+        for (size_t e = 0; e < N * N; e++) total += (double)p[e];
+        ck_assert_double_eq_tol(total, 1, 1e-4);
+        ne_affinity_free(affinity);
+    }
+}
+END_TEST
+
+/* --- A start for the duals. */
+
+START_TEST(a_start_at_the_solution_ends_at_once_and_another_length_is_an_error)
+{
+    enum {
+        ROWS = 60
+    };
+    static const char *const names[] = {"sinkhorn", "doubly_stochastic_quadratic"};
+    ne_context              *own     = NULL;
+    float                    data[ROWS * 3], got[ROWS * ROWS], again[ROWS * ROWS];
+    double                   dual[ROWS], far[ROWS];
+    const ne_dense           v     = {sizeof v, data, ROWS, 3, 3, NE_F32, NE_HOST};
+    const ne_dense           less  = {sizeof less, data, ROWS - 1, 3, 3, NE_F32, NE_HOST};
+    const ne_dense           small = {sizeof small, again, ROWS - 1, ROWS - 1, ROWS - 1, NE_F32, NE_HOST};
+    const ne_dense           y     = {sizeof y, got, ROWS, ROWS, ROWS, NE_F32, NE_HOST};
+    const ne_dense           z     = {sizeof z, again, ROWS, ROWS, ROWS, NE_F32, NE_HOST};
+    const ne_dense           start = {sizeof start, dual, ROWS, 1, 1, NE_F64, NE_HOST};
+    const ne_dense           wrong = {sizeof wrong, far, ROWS, 1, 1, NE_F64, NE_HOST};
+    const ne_dense           wide  = {sizeof wide, dual, ROWS / 2, 2, 2, NE_F64, NE_HOST};
+    ne_affinity             *a     = NULL;
+    int64_t                  steps;
+    for (size_t e = 0; e < ROWS * 3; e++) data[e] = (float)((e * 7919) % 101) / 25;
+    for (size_t i = 0; i < ROWS; i++) far[i] = i % 2 ? 9 : -9;
+    ck_assert_int_eq(ne_context_create(&own), NE_OK);
+    for (size_t k = 0; k < 2; k++) {
+        ck_assert_int_eq(ne_affinity_create(own, names[k], &a), NE_OK);
+        ck_assert_int_eq(ne_affinity_compute_dense(a, &v, &y), NE_OK);
+        ck_assert_int_eq(ne_affinity_get_int(a, "n_iter", &steps), NE_OK);
+        ck_assert_int_gt(steps, 0);
+        ck_assert_int_eq(ne_affinity_get_array(a, "dual", dual, ROWS), NE_OK);
+        ck_assert_int_eq(ne_affinity_set_array(a, "init_dual", &start), NE_OK);
+        ck_assert_int_eq(ne_affinity_compute_dense(a, &v, &z), NE_OK);
+        ck_assert_int_eq(ne_affinity_get_int(a, "n_iter", &steps), NE_OK);
+        ck_assert_int_eq(steps, 0);
+        ck_assert_mem_eq(got, again, sizeof got);
+        ck_assert_int_eq(ne_affinity_compute_dense(a, &less, &small), NE_INVALID_ARGUMENT);
+        ck_assert_str_eq(ne_last_error(), "init_dual: 60 values, x has 59 rows");
+        ck_assert_int_eq(ne_affinity_set_array(a, "init_dual", &wide), NE_INVALID_ARGUMENT);
+        ck_assert_int_eq(ne_affinity_set_array(a, "dual", &start), NE_UNKNOWN_NAME);
+        ck_assert_int_eq(ne_affinity_set_array(a, "init_dual", &wrong), NE_OK); /* far off: the same solution */
+        ck_assert_int_eq(ne_affinity_compute_dense(a, &v, &z), NE_OK);
+        ck_assert_int_eq(ne_affinity_get_int(a, "n_iter", &steps), NE_OK);
+        ck_assert_int_gt(steps, 0);
+        for (size_t e = 0; e < ROWS * ROWS; e++) ck_assert_float_eq_tol(got[e], again[e], 1e-5F);
+        ck_assert_int_eq(ne_affinity_set_array(a, "init_dual", NULL), NE_OK);
+        ck_assert_int_eq(ne_affinity_compute_dense(a, &less, &small), NE_OK);
+        ne_affinity_free(a);
+    }
+    ck_assert_int_eq(ne_affinity_create(own, "entropic", &a), NE_OK);
+    ck_assert_int_eq(ne_affinity_set_array(a, "init_dual", &start), NE_UNKNOWN_NAME);
+    ne_affinity_free(a);
+    ne_context_free(own);
+}
+END_TEST
+
 Suite *affinity_edges_suite(void);
 
 Suite *affinity_edges_suite(void)
@@ -421,6 +556,7 @@ Suite *affinity_edges_suite(void)
     tcase_add_loop_test(t, next_to_no_rows_have_a_result_or_an_error, 0, ALL);
     tcase_add_loop_test(t, equal_and_far_rows_have_a_result, 0, ALL);
     tcase_add_loop_test(t, bad_numbers_are_refused_with_their_place, 0, ALL);
+    tcase_add_test(t, a_start_at_the_solution_ends_at_once_and_another_length_is_an_error);
     tcase_add_test(t, as_many_neighbors_as_rows_are_out_of_range);
     tcase_add_test(t, graphs_with_empty_rows_have_an_affinity);
     tcase_add_loop_test(t, solvers_report_stop_anywhere_and_say_when_they_do_not_converge, 0, 3);
@@ -428,6 +564,8 @@ Suite *affinity_edges_suite(void)
     tcase_add_loop_test(t, potential_distances_are_those_of_a_power_in_double, 0, 5);
     tcase_add_test(t, the_kth_smallest_is_that_of_a_sorted_row);
     tcase_add_test(t, tiles_have_the_same_bits_alone_and_mirrored);
+    tcase_add_test(t, kernels_in_tiles_are_those_in_double_at_any_number_of_threads);
+    tcase_add_test(t, kernels_that_underflow_are_normalised);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,5 +1,5 @@
 /* tests/test_affinity_oracle.c: four rows of each affinity, under two metrics, over all pairs and over neighbors, against
- * TorchDR's own values; and the defaults of its parameters. */
+ * TorchDR's own values; and every parameter of its classes, by name and default, with what is otherwise here and why. */
 #include "oracle/affinities_torchdr.h"
 
 #include <ne.h>
@@ -94,22 +94,129 @@ START_TEST(near_pairs_are_those_of_torchdr)
 }
 END_TEST
 
-/* Under reference=torchdr, which ne_affinity_option_info() tells of. */
-START_TEST(defaults_are_those_of_torchdr)
+enum {
+    DEFAULTS = sizeof oracle_defaults / sizeof *oracle_defaults
+};
+
+typedef struct exception {
+    const char *affinity; /* "*": every one that has it */
+    const char *name;
+    const char *ours; /* the default; NULL: there is no such option */
+    const char *reason;
+} exception;
+
+static const exception absent[] = {
+    {"*", "device", NULL, "a context's backend"},
+    {"*", "backend", NULL, "knn=faiss or the search built in; all pairs are never kept where that can be helped"},
+    {"*", "verbose", NULL, "ne_context_set_log()"},
+    {"*", "compile", NULL, "nothing is compiled at run time"},
+    {"*", "distributed", NULL, "an option of an embedding; a computation by itself is that of one process"},
+    {"*", "input_layout", NULL, "a computation by itself is that of one process"},
+    {"*", "_pre_processed", NULL, "inside TorchDR: x is a tensor already"},
+    {"*", "with_grad", NULL, "no gradient goes through an input affinity"},
+    {"*", "init_dual", NULL, "an array: ne_affinity_set_array()"},
+    {"*", "optimizer", NULL, "the solver is Newton's method"},
+    {"*", "lr", NULL, "the solver is Newton's method"},
+    {"*", "check_interval", NULL, "convergence is looked at in each Newton step"},
+    {"entropic", "zero_diag", NULL, "a row is no neighbor of its own"},
+    {"umap", "zero_diag", NULL, "a row is no neighbor of its own"},
+    {"pacmap", "zero_diag", NULL, "a row is no neighbor of its own"},
+};
+/* Without reference=torchdr. */
+static const exception better[] = {
+    {"entropic", "max_iter", "100", "the search of a bandwidth ends after 6 on average"},
+    {"umap", "max_iter", "100", "the search of a bandwidth ends after 5 on average"},
+    {"symmetric_entropic", "max_iter", "100", "steps of Newton's method"},
+    {"symmetric_entropic", "tol", "1e-06", "near the solution a Newton step squares the residual"},
+    {"sinkhorn", "tol", "1e-06", "near the solution a Newton step squares the residual"},
+    {"doubly_stochastic_quadratic", "max_iter", "200", "steps of Newton's method"},
+    {"doubly_stochastic_quadratic", "tol", "1e-06", "near the solution a Newton step squares the residual"},
+};
+
+static int is_of(const exception *e, const char *const row[3])
 {
-    const char *const *row = oracle_defaults[_i];
-    char               name[NE_NAME_SIZE], text[NE_NAME_SIZE] = "";
+    return (strcmp(e->affinity, "*") == 0 || strcmp(e->affinity, row[0]) == 0) && strcmp(e->name, row[1]) == 0;
+}
+
+static const exception *find_exception(const exception *from, size_t count, const char *const row[3])
+{
+    const exception *found = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (is_of(&from[i], row)) found = &from[i];
+    return found;
+}
+
+static void expect_value(const ne_affinity *affinity, const char *const row[3], const char *want)
+{
+    char   text[NE_NAME_SIZE] = "", *end = NULL;
+    double value = 0;
+    ck_assert_msg(ne_affinity_get(affinity, row[1], text, sizeof text) == NE_OK, "%s: %s", row[0], ne_last_error());
+    value          = strtod(want, &end);
+    const int same = *end == '\0' ? strtod(text, NULL) == value : strcmp(text, want) == 0;
+    ck_assert_msg(same && *text, "%s: %s is '%s', not %s", row[0], row[1], text, want);
+}
+
+START_TEST(parameters_have_the_names_and_defaults_of_torchdr)
+{
+    const char *const *row        = oracle_defaults[_i];
+    const exception   *none       = find_exception(absent, sizeof absent / sizeof *absent, row);
+    const exception   *better_one = find_exception(better, sizeof better / sizeof *better, row);
+    char               text[NE_NAME_SIZE];
     ne_affinity       *affinity;
     ck_assert_int_eq(ne_affinity_create(ctx, row[0], &affinity), NE_OK);
-    for (size_t i = 0; i < ne_affinity_option_count(affinity); i++) {
-        ck_assert_int_eq(ne_affinity_option_info(affinity, i, "name", name, sizeof name), NE_OK);
-        if (strcmp(name, row[1]) == 0)
-            ck_assert_int_eq(ne_affinity_option_info(affinity, i, "reference", text, sizeof text), NE_OK);
+    if (none) {
+        ck_assert_msg(ne_affinity_get(affinity, row[1], text, sizeof text) == NE_UNKNOWN_NAME,
+                      "%s has %s, and an exception says: %s", row[0], row[1], none->reason);
+    } else {
+        expect_value(affinity, row, better_one ? better_one->ours : row[2]);
+        ck_assert_int_eq(ne_affinity_set(affinity, "reference", "torchdr"), NE_OK);
+        expect_value(affinity, row, row[2]);
+        ck_assert_int_eq(ne_affinity_set(affinity, "reference", "none"), NE_OK);
+        ck_assert_msg(ne_affinity_set(affinity, row[1], row[2]) == NE_OK, "%s: %s", row[0], ne_last_error());
+        expect_value(affinity, row, row[2]);
     }
-    char        *end   = NULL;
-    const double value = strtod(row[2], &end);
-    const int    same  = *end == '\0' ? strtod(text, NULL) == value : strcmp(text, row[2]) == 0;
-    ck_assert_msg(same && *text, "%s: the default of %s is '%s', TorchDR's %s", row[0], row[1], text, row[2]);
+    ne_affinity_free(affinity);
+}
+END_TEST
+
+static void expect_use(const exception *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t uses = 0;
+        for (size_t r = 0; r < DEFAULTS; r++) uses += is_of(&from[i], oracle_defaults[r]) != 0;
+        ck_assert_msg(uses > 0, "%s: TorchDR has no %s", from[i].affinity, from[i].name);
+        ck_assert(*from[i].reason);
+    }
+}
+
+START_TEST(exceptions_are_of_parameters_that_are_there)
+{
+    expect_use(absent, sizeof absent / sizeof *absent);
+    expect_use(better, sizeof better / sizeof *better);
+}
+END_TEST
+
+START_TEST(names_of_torchdr_are_names_of_the_same_option)
+{
+    ne_affinity *affinity;
+    int64_t      most = 0;
+    double       tol  = 0;
+    ck_assert_int_eq(ne_affinity_create(ctx, "sinkhorn", &affinity), NE_OK);
+    ck_assert_int_eq(ne_affinity_set_int(affinity, "max_iter", 7), NE_OK);
+    ck_assert_int_eq(ne_affinity_set(affinity, "tol", "0.25"), NE_OK);
+    ck_assert_int_eq(ne_affinity_set(affinity, "reference", "torchdr"), NE_OK); /* leaves alone what was given */
+    ck_assert_int_eq(ne_affinity_get_int(affinity, "max_iter_affinity", &most), NE_OK);
+    ck_assert_int_eq(ne_affinity_get_real(affinity, "tol_affinity", &tol), NE_OK);
+    ck_assert_int_eq(most, 7);
+    ck_assert_double_eq(tol, 0.25);
+    ck_assert_int_eq(ne_affinity_set(affinity, "faiss_M", "4"), NE_OK);
+    ck_assert_int_eq(ne_affinity_get_int(affinity, "faiss_pq_m", &most), NE_OK);
+    ck_assert_int_eq(most, 4);
+    ck_assert_int_eq(ne_affinity_set(affinity, "max_iter", "0"), NE_OUT_OF_RANGE);
+    ck_assert_ptr_nonnull(strstr(ne_last_error(), "max_iter_affinity: 0 is outside"));
+    ne_affinity_free(affinity);
+    ck_assert_int_eq(ne_affinity_create(ctx, "entropic", &affinity), NE_OK); /* has no tolerance */
+    ck_assert_int_eq(ne_affinity_set(affinity, "tol", "0.25"), NE_UNKNOWN_NAME);
     ne_affinity_free(affinity);
 }
 END_TEST
@@ -123,7 +230,9 @@ Suite *affinity_oracle_suite(void)
     tcase_add_checked_fixture(t, open_context, close_context);
     tcase_add_loop_test(t, rows_are_those_of_torchdr, 0, sizeof oracle_cases / sizeof *oracle_cases);
     tcase_add_test(t, near_pairs_are_those_of_torchdr);
-    tcase_add_loop_test(t, defaults_are_those_of_torchdr, 0, sizeof oracle_defaults / sizeof *oracle_defaults);
+    tcase_add_loop_test(t, parameters_have_the_names_and_defaults_of_torchdr, 0, DEFAULTS);
+    tcase_add_test(t, exceptions_are_of_parameters_that_are_there);
+    tcase_add_test(t, names_of_torchdr_are_names_of_the_same_option);
     suite_add_tcase(s, t);
     return s;
 }

@@ -245,6 +245,22 @@ START_TEST(csr_is_sorted_loses_its_diagonal_and_is_refused_when_broken)
 }
 END_TEST
 
+START_TEST(options_of_faiss_go_by_the_names_of_torchdr_too)
+{
+    ne_graph *graph;
+    char      text[NE_NAME_SIZE];
+    int64_t   bits = 0;
+    ck_assert_int_eq(ne_graph_create(ctx, &graph), NE_OK);
+    ck_assert_int_eq(ne_graph_set(graph, "faiss_index_type", "ivfpq"), NE_OK);
+    ck_assert_int_eq(ne_graph_get(graph, "faiss_index", text, sizeof text), NE_OK);
+    ck_assert_str_eq(text, "ivfpq");
+    ck_assert_int_eq(ne_graph_set(graph, "faiss_nbits", "5"), NE_OK);
+    ck_assert_int_eq(ne_graph_get_int(graph, "faiss_pq_bits", &bits), NE_OK);
+    ck_assert_int_eq(bits, 5);
+    ne_graph_free(graph);
+}
+END_TEST
+
 START_TEST(a_graph_that_is_not_built_says_so)
 {
     ne_graph *g = NULL;
@@ -275,6 +291,7 @@ Suite *graph_suite(void)
     tcase_add_test(t, neighbors_with_a_fault_are_refused_by_row);
     tcase_add_test(t, distances_give_the_nearest_without_the_diagonal);
     tcase_add_test(t, csr_is_sorted_loses_its_diagonal_and_is_refused_when_broken);
+    tcase_add_test(t, options_of_faiss_go_by_the_names_of_torchdr_too);
     tcase_add_test(t, a_graph_that_is_not_built_says_so);
     suite_add_tcase(s, t);
     return s;

@@ -233,6 +233,85 @@ START_TEST(without_memory_a_fit_fails_and_leaks_nothing)
 }
 END_TEST
 
+/* Of more rows than a tile and a band have. alpha 10: by lists, of t 64 by squares too; alpha 1: by dense products.
+ * Distances rounded to floats are right to 6e-8, so exponents of at most 41 to 41 alpha 6e-8, and logarithms of powers,
+ * which are distances' terms, to t times what most of their paths add to that. */
+START_TEST(distances_of_many_rows_are_those_of_powers_in_double)
+{
+    enum {
+        MANY = 700,
+        FEW  = 4
+    };
+    static const struct {
+        int t, alpha;
+    } all[]     = {{1, 10}, {5, 10}, {13, 10}, {64, 10}, {5, 1}, {8, 1}};
+    const int t = all[_i].t, alpha = all[_i].alpha;
+    double   *rows = calloc(MANY * D, sizeof *rows), *m = calloc(MANY * MANY, sizeof *m);
+    double   *u = calloc(FEW * MANY, sizeof *u), *next = calloc(MANY, sizeof *next), *scale = calloc(MANY, sizeof *u);
+    float    *delta     = calloc(MANY * MANY, sizeof *delta);
+    const ne_dense data = view_of_f64(rows, MANY, D), out = view_of_f32(delta, MANY, MANY);
+    ne_affinity   *affinity = NULL;
+
+    ck_assert(rows && m && u && next && scale && delta);
+    model_tree(MANY, D, 1, 5, rows);
+    OK(ne_affinity_create(context, "phate", &affinity));
+    OK(ne_affinity_set_int(affinity, "t", t));
+    OK(ne_affinity_set_real(affinity, "alpha", alpha));
+    OK(ne_affinity_compute_dense(affinity, &data, &out));
+    for (size_t i = 0; i < MANY; i++) {
+        double least[5]; /* ascending, itself the first */
+        size_t have = 0;
+        for (size_t j = 0; j < MANY; j++) {
+            double square = 0;
+            for (size_t c = 0; c < D; c++)
+                square += (rows[i * D + c] - rows[j * D + c]) * (rows[i * D + c] - rows[j * D + c]);
+            m[i * MANY + j] = sqrt(square);
+            size_t at       = have < 5 ? have++ : 5;
+            if (at == 5 && m[i * MANY + j] >= least[4]) continue;
+            for (at = at == 5 ? 4 : at; at > 0 && least[at - 1] > m[i * MANY + j]; at--) least[at] = least[at - 1];
+            least[at] = m[i * MANY + j];
+        }
+        scale[i] = least[4];
+    }
+    for (size_t i = 0; i < MANY; i++)
+        for (size_t j = i; j < MANY; j++)
+            m[i * MANY + j] = m[j * MANY + i] =
+                0.5 * (exp(-pow(m[i * MANY + j] / scale[i], alpha)) + exp(-pow(m[i * MANY + j] / scale[j], alpha)));
+    for (size_t i = 0; i < MANY; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < MANY; j++) sum += m[i * MANY + j];
+        for (size_t j = 0; j < MANY; j++) m[i * MANY + j] /= sum;
+    }
+    for (size_t r = 0; r < FEW; r++) { /* rows 0, 233, 466 and 699 of the power */
+        double *row = u + r * MANY;
+        memcpy(row, m + r * 233 * MANY, MANY * sizeof *row);
+        for (int step = 1; step < t; step++) {
+            memset(next, 0, MANY * sizeof *next);
+            for (size_t k = 0; k < MANY; k++)
+                for (size_t j = 0; j < MANY; j++) next[j] += row[k] * m[k * MANY + j];
+            memcpy(row, next, MANY * sizeof *row);
+        }
+        for (size_t j = 0; j < MANY; j++) row[j] = -log(fmax(row[j], 1e-12));
+    }
+    for (size_t r = 0; r < FEW; r++)
+        for (size_t q = 0; q < FEW; q++) {
+            double square = 0;
+            for (size_t j = 0; j < MANY; j++)
+                square += (u[r * MANY + j] - u[q * MANY + j]) * (u[r * MANY + j] - u[q * MANY + j]);
+            model_close(-(double)delta[r * 233 * MANY + q * 233], sqrt(square), 2e-5 * (1 + sqrt(square)));
+        }
+    for (size_t i = 0; i < MANY; i++)
+        for (size_t j = 0; j < i; j++) ck_assert_float_eq(delta[i * MANY + j], delta[j * MANY + i]);
+    ne_affinity_free(affinity);
+    free(rows);
+    free(m);
+    free(u);
+    free(next);
+    free(scale);
+    free(delta);
+}
+END_TEST
+
 static Suite *phate_suite(void)
 {
     Suite *s = suite_create("phate");
@@ -248,6 +327,7 @@ static Suite *phate_suite(void)
     tcase_add_test(t, few_or_equal_rows_have_coordinates_all_the_same);
     tcase_add_test(t, bad_input_is_refused);
     tcase_add_test(t, without_memory_a_fit_fails_and_leaks_nothing);
+    tcase_add_loop_test(t, distances_of_many_rows_are_those_of_powers_in_double, 0, 6);
     suite_add_tcase(s, t);
     return s;
 }

@@ -269,6 +269,13 @@ class Affinity(_Object):
         call(lib.ne_affinity_create, self.context._handle, name.encode(), byref(self._handle))
         self.set(**options)
 
+    def _set(self, name, value):
+        if isinstance(value, np.ndarray) and value.ndim:
+            view = as_view(value.reshape(-1, 1) if value.ndim == 1 else value, name.decode())
+            self._do("set_array", name, byref(view))
+        else:
+            super()._set(name, value)
+
     def compute(self, x):
         """The affinity of the rows of x, or of a Graph of distances, as a Graph."""
         if isinstance(x, Graph):
@@ -280,7 +287,7 @@ class Affinity(_Object):
         return made
 
     def array(self, name):
-        """ "bandwidth" or "entropy" of each row."""
+        """ "bandwidth" or "entropy" of each row, or what a solver solves for: "dual", which option init_dual takes."""
         values = np.empty(self._rows)
         self._do("get_array", name.encode(), values.ctypes.data_as(POINTER(c_double)), values.size)
         return values
@@ -383,10 +390,14 @@ class Embedding(_Object):
         self._remember(x, None)
         return self
 
-    def estimate_memory(self, n, d, dtype=np.float32):
-        """Bytes that a fit to n x d data of the dtype takes at its peak, under the present options."""
-        size = c_size_t()
-        call(lib.ne_estimate_memory, self._handle, n, d, CODES[np.dtype(dtype)], byref(size))
+    def estimate_memory(self, n, d, dtype=np.float32, entries=None):
+        """Bytes that a fit to n x d data of the dtype takes at its peak, under the present options; to a sparse matrix with
+        so many entries (its nnz), if they are given."""
+        size, code = c_size_t(), CODES[np.dtype(dtype)]
+        if entries is None:
+            call(lib.ne_estimate_memory, self._handle, n, d, code, byref(size))
+        else:
+            call(lib.ne_estimate_memory_sparse, self._handle, n, d, entries, code, byref(size))
         return size.value
 
     def transform(self, x, out=None):

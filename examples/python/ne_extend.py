@@ -94,7 +94,7 @@ _loss = CFUNCTYPE(*_hook, _floats, c_size_t, c_size_t, _doubles)
 
 class ne_solution(Structure):
     _fields_ = [("struct_size", c_size_t), ("dual", POINTER(c_double)), ("n_iter", c_int64), ("residual", c_double),
-                ("met", c_int32)]
+                ("met", c_int32), ("started", c_int32)]
 
 
 class ne_metric_ops(Structure):

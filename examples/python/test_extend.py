@@ -285,7 +285,7 @@ class Plugin(unittest.TestCase):
     def test_tsne_is_the_same_by_all_three_doors(self):
         ne.register_method(type("Tsne", (ne.Method,), {
             "name": "python_tsne", "help": "t-SNE, from Python", "affinity_in": "entropic", "affinity_out": "student",
-            "presets": {"early_exaggeration_coeff": 12, "early_exaggeration_iter": 75},
+            "presets": {"early_exaggeration_coeff": 6, "early_exaggeration_iter": 75},
             "plan": lambda self, problem, terms: (setattr(terms, "normalised", ne_extend.OVER_PAIRS),
                                                   setattr(terms, "momentum", 0.9)) and None}))
         for options in ({}, {"repulsion": "exact", "n_components": 3, "init": "random"}):

@@ -370,6 +370,11 @@ class Rows(unittest.TestCase):
         self.assertGreater(embedding.estimate_memory(1000, 5000, np.float64), small)
         with self.assertRaises(MemoryError):
             embedding.estimate_memory(2**62, 2**10)
+        sparse = embedding.estimate_memory(8000, 5000, entries=400000)
+        self.assertGreater(sparse, 8000 * 90 * 8 + 400000 * 8)  # distances and their columns, and a copy of x
+        self.assertLess(sparse, embedding.estimate_memory(8000, 5000, entries=800000))
+        with self.assertRaisesRegex(ne.NeError, "there is room for 10 x 5"):
+            embedding.estimate_memory(10, 5, entries=51)
 
     def test_a_store_stands_for_its_rows(self):
         x, _ = clusters(each=50)

@@ -21,7 +21,21 @@ static const ne_option affinity_options[] = {
      .min    = 0,
      .max    = 0x1p53,
      .help   = "seed of an approximate neighbor search"},
+    {.name    = "reference",
+     .type    = NE_OPT_CHOICE,
+     .offset  = offsetof(affinity_params, reference),
+     .preset  = "none",
+     .choices = "none|torchdr",
+     .help    = "torchdr: every default as in TorchDR 0.5"},
 };
+
+/* By itself an affinity goes by the names of TorchDR's class, too; those of an embedding's loop are longer. */
+static const option_alias affinity_aliases[] = {
+    {"max_iter", "max_iter_affinity"}, {"tol", "tol_affinity"},          {"faiss_index_type", "faiss_index"},
+    {"faiss_M", "faiss_pq_m"},         {"faiss_nbits", "faiss_pq_bits"},
+};
+static const option_names affinity_names = {.aliases     = affinity_aliases,
+                                            .alias_count = sizeof affinity_aliases / sizeof *affinity_aliases};
 
 ne_status affinity_new(ne_context *context, const ne_affinity_ops *ops, ne_affinity **affinity)
 {
@@ -47,10 +61,13 @@ ne_status affinity_new(ne_context *context, const ne_affinity_ops *ops, ne_affin
     if ((st = options_add(mem, &made->options, "k-NN", knn_options, knn_option_count, sizeof(ne_option), &made->knn)) !=
         NE_OK)
         goto done;
+    made->options.names   = &affinity_names;
     made->options.presets = made->presets;
     if (ops->metric) made->presets[made->options.preset_count++] = (ne_preset){"metric", ops->metric, ops->metric};
     if (ops->combine == NE_COMBINE_UNION) /* which TorchDR has, too */
         made->presets[made->options.preset_count++] = (ne_preset){"symmetrize", "true", "true"};
+    if (ops == &affinity_entropic) /* the reference of t-SNE, which has the same option, is 100 */
+        made->presets[made->options.preset_count++] = (ne_preset){"max_iter_affinity", "100", "1000"};
     st = options_reset(&made->options);
 done:
     if (st == NE_OK) *affinity = made;
@@ -67,6 +84,7 @@ void affinity_free(ne_affinity *affinity)
         memory_free(mem, affinity->bandwidth);
         memory_free(mem, affinity->entropy);
         memory_free(mem, affinity->dual);
+        memory_free(mem, affinity->start);
         options_clear(mem, &affinity->options);
         memory_free(mem, affinity);
         context_release(context);
@@ -91,6 +109,8 @@ static void measure_entropy(const csr *m, double *entropy)
 static ne_status check(ne_affinity *a, size_t n)
 {
     ne_status st = options_check_n(&a->options, n);
+    if (st == NE_OK && a->start && a->start_rows != n)
+        st = ne_fail(NE_INVALID_ARGUMENT, "init_dual: %zu values, x has %zu rows", a->start_rows, n);
     if (st == NE_OK && a->ops->check) st = a->ops->check(a->params, n);
     if (st == NE_OK && a->ops->prepare) st = a->ops->prepare(a->params);
     return st;
@@ -149,6 +169,7 @@ static dense_affinity dense_of(const ne_affinity *a)
                                   .ops      = a->ops,
                                   .params   = a->params,
                                   .combined = a->base.symmetrize != 0,
+                                  .start    = a->start,
                                   .progress = &a->progress};
     return dense;
 }

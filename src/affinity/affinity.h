@@ -6,18 +6,20 @@
 #include "graph/graph.h"
 
 typedef struct affinity_params {
-    int64_t symmetrize, random_state;
+    int64_t symmetrize, random_state, reference;
 } affinity_params;
 
 struct ne_affinity {
     ne_context            *context;
     const ne_affinity_ops *ops;
     option_set             options;
-    ne_preset              presets[2]; /* what the table has another default for: metric, symmetrize */
-    affinity_params        base;
-    knn_params             knn;
-    void                  *params;
-    progress               progress;
+    ne_preset       presets[3]; /* what the table has another default for: metric, symmetrize, max_iter_affinity */
+    affinity_params base;
+    knn_params      knn;
+    void           *params;
+    progress        progress;
+    double         *start; /* start_rows, or NULL: option init_dual */
+    size_t          start_rows;
     /* Of the last computation. */
     size_t  rows;                /* 0: there was none */
     double *bandwidth, *entropy; /* rows values each, or NULL: of a computation over neighbors */

@@ -1,6 +1,7 @@
 /* affinity/dense.c: see dense.h. */
 #include "affinity/dense.h"
 
+#include "affinity/diffusion.h"
 #include "affinity/pair_list.h"
 #include "base/view.h"
 
@@ -88,6 +89,56 @@ static ne_status find_scale(dense_affinity *a)
     return st;
 }
 
+/* --- Values that are those of a kernel, tile by tile. */
+
+static int kernel_of(const ne_affinity_ops *ops, const void *params, const double *dual, float_kernel *kernel)
+{
+    if (ops == &affinity_scalar_product) return scalar_product_kernel(params, kernel);
+    if (ops == &affinity_magic) return magic_kernel(params, dual, kernel);
+    return (ops == &affinity_normalized_gaussian || ops == &affinity_normalized_student ||
+            ops == &affinity_self_tuning) &&
+           normalized_kernel(ops, params, dual, kernel);
+}
+
+typedef struct tiles_job {
+    const float_kernel *kernel;
+    float              *a, *factor; /* n each */
+    float              *all;
+} tiles_job;
+
+/* Values take the place of distances, and their mirror image that of whatever is there: no visit reads it again. */
+static void tile_values(void *user, const pairs_tile *t)
+{
+    const tiles_job *job  = user;
+    const size_t     rows = t->row1 - t->row0, cols = t->col1 - t->col0;
+    float            k[PAIRS_TILE * PAIRS_TILE];
+    for (size_t r = 0; r < rows; r++) {
+        const size_t i  = t->row0 + r;
+        float       *to = t->at + r * t->stride, *row = k + r * PAIRS_TILE;
+        float_kernel_values(job->kernel, cols, job->a[i], 1, job->a + t->col0, to, row);
+        if (job->kernel->zero_diag && t->row0 == t->col0) row[r] = 0;
+        for (size_t c = 0; c < cols; c++) to[c] = job->factor[i] * row[c];
+        for (size_t c = 0; c < cols; c++) row[c] *= job->factor[t->col0 + c];
+    }
+    if (t->row0 != t->col0) pairs_mirror(rows, cols, k, job->all + t->col0 * t->stride + t->row0, t->stride);
+}
+
+static ne_status fill_by_tiles(const dense_affinity *a, const float_kernel *kernel)
+{
+    const ne_allocator *mem = &a->context->memory;
+    const size_t        n   = a->pairs->n;
+    tiles_job job = {kernel, memory_new(mem, n, sizeof *job.a), memory_new(mem, n, sizeof *job.factor), a->pairs->kept};
+    ne_status st  = NE_OUT_OF_MEMORY;
+    if (job.a && job.factor) {
+        float_kernel_precisions(kernel, 0, n, job.a);
+        for (size_t i = 0; i < n; i++) job.factor[i] = float_kernel_factor(kernel, i);
+        st = pairs_visit_tiles(a->pairs, tile_values, &job);
+    }
+    memory_free(mem, job.a);
+    memory_free(mem, job.factor);
+    return st;
+}
+
 /* --- Open, close. */
 
 ne_status dense_open(dense_affinity *a, const knn_params *knn, const ne_dense *x, float *room, size_t stride)
@@ -102,14 +153,18 @@ ne_status dense_open(dense_affinity *a, const knn_params *knn, const ne_dense *x
     if (!a->ops->rows)
         return ne_fail(NE_UNSUPPORTED, "%s: it has no form over all pairs in linear memory", a->ops->name);
     if (a->ops->check && (st = a->ops->check(a->params, n)) != NE_OK) return st;
-    if ((st = pairs_open(a->context, knn, a->ops->takes_matrix, x, a->progress, room, stride, &a->pairs)) != NE_OK)
-        goto done;
+    if (room && kernel_of(a->ops, a->params, NULL, &a->kernel))
+        st = pairs_open_values(a->context, knn, &a->kernel, x, a->progress, room, stride, &a->pairs);
+    else st = pairs_open(a->context, knn, a->ops->takes_matrix, x, a->progress, room, stride, &a->pairs);
+    if (st != NE_OK) goto done;
     a->scratch       = memory_new(mem, 2 * n, (size_t)context_threads(a->context) * sizeof *a->scratch);
     a->solution.dual = memory_zero(mem, n, (duals ? duals : 1) * sizeof *a->solution.dual);
     if (!a->scratch || !a->solution.dual) {
         st = NE_OUT_OF_MEMORY;
         goto done;
     }
+    if (a->start) memcpy(a->solution.dual, a->start, n * sizeof *a->start);
+    a->solution.started = a->start != NULL;
     if (a->ops->solve && (st = a->ops->solve(a->params, a->pairs, &a->solution)) != NE_OK) goto done;
     if (!a->solution.met)
         context_log(a->context, NE_LOG_WARNING, "%s: not converged in %lld iterations, the residual is %.3g",
@@ -253,11 +308,14 @@ static ne_status weigh_all(const dense_affinity *a, const knn_params *knn, const
 ne_status dense_matrix(dense_affinity *a, const knn_params *knn, const ne_dense *x, float *room, size_t stride)
 {
     const size_t n = x->rows;
+    float_kernel kernel;
     ne_status    st;
 
     if (a->ops->rows) {
         st = dense_open(a, knn, x, room, stride);
-        if (st == NE_OK) st = dense_rows(a, n, NULL, NULL);
+        if (st == NE_OK && !a->pairs->values)
+            st = kernel_of(a->ops, a->params, a->solution.dual, &kernel) ? fill_by_tiles(a, &kernel)
+                                                                         : dense_rows(a, n, NULL, NULL);
     } else if (a->ops->matrix) {
         if (a->ops->check && (st = a->ops->check(a->params, n)) != NE_OK) return st;
         st = pairs_open(a->context, knn, a->ops->takes_matrix, x, a->progress, room, stride, &a->pairs);
@@ -281,17 +339,18 @@ ne_status affinity_dense(ne_context *context, const ne_affinity_ops *ops, const 
     return st;
 }
 
-/* The rows and, up to PAIRS_DIRECT columns, those by columns; a solver's numbers and rows in work for each thread. The
+/* The rows and, up to PAIRS_DIRECT columns, those by columns, or beyond a block of them in strips; a solver's numbers and rows in work for each thread. The
  * solvers of symmetric_entropic and sinkhorn keep lists of the pairs that matter: with the usual options about 500 a row,
  * of few rows about 0.2 of all. */
 double affinity_dense_bytes(const ne_context *context, const ne_affinity_ops *ops, double n, double d)
 {
-    const double rows    = ops->takes_matrix ? 0 : n * d * (d <= PAIRS_DIRECT ? 2 : 1) * sizeof(float);
+    const double block   = d <= PAIRS_DIRECT ? n : fmin(n, PAIRS_BLOCK);
+    const double rows    = ops->takes_matrix ? 0 : (n + block) * d * sizeof(float);
     const double threads = context_threads(context) * 2 * n * sizeof(float);
     const double numbers = n * (ops->solve ? 36 : 2) * sizeof(double);
     const int    values  = ops == &affinity_symmetric_entropic ? 2 : 1;
     const int    listed  = ops == &affinity_symmetric_entropic || ops == &affinity_sinkhorn;
     const double lists   = listed ? pair_list_bytes(fmin(500 * n, 0.2 * n * n), values) : 0;
-    const double squares = ops == &affinity_phate ? 3 * n * n * sizeof(float) : 0;
+    const double squares = ops == &affinity_phate ? diffusion_bytes(context, n) : 0;
     return rows + threads + numbers + lists + squares;
 }

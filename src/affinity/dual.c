@@ -11,7 +11,8 @@ static ne_status product(void *user, const double *v, double *to)
         pair_list_product(ne_pairs_context(h->pairs), &h->list, h->diagonal, v, to);
         return NE_OK;
     }
-    h->v  = v;
+    h->v = v;
+    for (size_t i = 0; h->narrow && i < h->n; i++) h->narrow[i] = (float)v[i];
     h->to = to;
     return ne_pairs_visit(h->pairs, h->row, h->user);
 }
@@ -27,6 +28,12 @@ cg_system dual_system(dual_hessian *h, double *work)
     return (cg_system){h->n, product, precondition, h, work};
 }
 
+static ne_status sums_at(const dual_problem *d)
+{
+    d->prepare(d->state);
+    return ne_pairs_visit(d->pairs, d->sum, d->state);
+}
+
 ne_status dual_search(const dual_problem *d, double value, double t, double slope, double rounding, int tries,
                       int *moved)
 {
@@ -35,12 +42,12 @@ ne_status dual_search(const dual_problem *d, double value, double t, double slop
     memcpy(d->kept, d->f, d->n * sizeof *d->f);
     for (int i = 0; i < tries && !*moved && st == NE_OK; i++, t /= 2) {
         for (size_t k = 0; k < d->n; k++) d->f[k] = d->kept[k] + t * d->step[k];
-        st     = ne_pairs_visit(d->pairs, d->sum, d->state);
+        st     = sums_at(d);
         *moved = d->value(d->state) <= value + 1e-4 * t * slope + rounding;
     }
     if (st == NE_OK && !*moved) {
         memcpy(d->f, d->kept, d->n * sizeof *d->f);
-        st = ne_pairs_visit(d->pairs, d->sum, d->state);
+        st = sums_at(d);
     }
     return st;
 }
@@ -48,7 +55,7 @@ ne_status dual_search(const dual_problem *d, double value, double t, double slop
 ne_status dual_descend(const dual_problem *d, int64_t most, double tol, ne_solution *solution)
 {
     int       moved = 1;
-    ne_status st    = ne_pairs_visit(d->pairs, d->sum, d->state);
+    ne_status st    = sums_at(d);
     while (st == NE_OK) {
         solution->residual = 0;
         for (size_t i = 0; i < d->n; i++) solution->residual = fmax(solution->residual, fabs(d->r[i] - 1));

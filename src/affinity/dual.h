@@ -15,6 +15,7 @@ typedef struct dual_hessian {
     ne_pairs_fn     row;            /* without a list: sets to[row] to row `row` of H v */
     void           *user;           /* of row() */
     const double   *v;              /* of the present product */
+    float          *narrow;         /* n, NULL if not wanted: v in float */
     double         *to;
 } dual_hessian;
 
@@ -26,7 +27,8 @@ typedef struct dual_problem {
     size_t          n;
     double         *f, *kept, *r, *step; /* n each: the dual, room for the last one, sums of rows, the direction */
     void           *state;
-    ne_pairs_fn     sum;                /* a row's r at f, and whatever value() and newton() need */
+    void (*prepare)(void *state);       /* before the sums at a new f */
+    ne_pairs_fn sum;                    /* a row's r at f, and whatever value() and newton() need */
     double (*value)(const void *state); /* phi at f, from those */
     ne_status (*newton)(void *state, double residual, int *moved); /* a step, by dual_search() */
 } dual_problem;

@@ -143,23 +143,6 @@ NE_CLONES static double log_kernel_total(size_t count, const double *restrict l)
     return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
 }
 
-NE_CLONES static double log_kernel_above(size_t count, const double *restrict l, double least)
-{
-    int32_t above = 0;
-    for (size_t j = 0; j < count; j++) above += l[j] > least;
-    return (double)above;
-}
-
-NE_CLONES static double log_kernel_weighed(size_t count, const double *restrict l, const double *restrict w)
-{
-    double s[SIDE] = {0};
-    size_t j       = 0;
-    for (; j + SIDE <= count; j += SIDE)
-        for (size_t k = 0; k < SIDE; k++) s[k] += l[j + k] * w[j + k];
-    for (size_t k = 0; j < count; j++, k++) s[k] += l[j] * w[j];
-    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
-}
-
 /* The chunk that begins at j: own + f + log k. Returns its length. */
 static size_t take_chunk(const log_kernel *kernel, const kernel_row *row, size_t j, double own, const double *f,
                          double *l)
@@ -201,42 +184,13 @@ double kernel_log_sum(const log_kernel *kernel, const kernel_row *row, const dou
     return most + log(sum);
 }
 
-double kernel_sum(const log_kernel *kernel, const kernel_row *row, double own, const double *f, double least,
-                  double *large)
-{
-    double l[CHUNK], sum = 0, above = 0;
-    for (size_t j = 0; j < row->count; j += CHUNK) {
-        const size_t count = take_chunk(kernel, row, j, own, f, l);
-        log_kernel_exp(count, l);
-        sum += log_kernel_total(count, l);
-        if (large) above += log_kernel_above(count, l, least);
-    }
-    if (large) *large = above;
-    return sum;
-}
-
-void kernel_list(const log_kernel *kernel, const kernel_row *row, double own, const double *f, double least,
-                 int32_t *col, float *w)
-{
-    double l[CHUNK];
-    for (size_t j = 0; j < row->count; j += CHUNK) {
-        const size_t count = take_chunk(kernel, row, j, own, f, l);
-        log_kernel_exp(count, l);
-        for (size_t k = 0; k < count; k++)
-            if (l[k] > least) {
-                *col++ = (int32_t)(j + k);
-                *w++   = (float)l[k];
-            }
-    }
-}
-
-double kernel_product(const log_kernel *kernel, const kernel_row *row, double own, const double *f, const double *s)
+double kernel_sum(const log_kernel *kernel, const kernel_row *row, double own, const double *f)
 {
     double l[CHUNK], sum = 0;
     for (size_t j = 0; j < row->count; j += CHUNK) {
         const size_t count = take_chunk(kernel, row, j, own, f, l);
         log_kernel_exp(count, l);
-        sum += log_kernel_weighed(count, l, s + j);
+        sum += log_kernel_total(count, l);
     }
     return sum;
 }
@@ -276,17 +230,42 @@ void log_kernel_sum_values(const log_kernel *k, const log_kernel *l, const kerne
     }
 }
 
-double kernel_spread(const log_kernel *kernel, const kernel_row *row)
+/* A Gaussian's from the least distance and the mean. */
+NE_CLONES static float log_kernel_least(size_t count, const float *restrict c, double *restrict sum)
+{
+    float  least   = INFINITY;
+    double s[SIDE] = {0};
+    size_t j       = 0;
+    for (; j + SIDE <= count; j += SIDE)
+        for (size_t k = 0; k < SIDE; k++) s[k] += (double)c[j + k];
+    for (size_t k = 0; j < count; j++, k++) s[k] += (double)c[j];
+    for (j = 0; j < count; j++) least = c[j] < least ? c[j] : least;
+    *sum += ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    return least;
+}
+
+double kernel_spread(const log_kernel *kernel, const kernel_row *row, double *largest)
 {
     double       l[CHUNK], most = -INFINITY, sum = 0;
     const double others = (double)row->count - (row->self < row->count ? 1 : 0);
-    for (size_t j = 0; j < row->count; j += CHUNK) {
+    if (kernel->kind == LOG_GAUSSIAN) {
+        const size_t self  = row->self < row->count ? row->self : row->count;
+        float        least = log_kernel_least(self, row->c, &sum);
+        if (self < row->count) {
+            const float after = log_kernel_least(row->count - self - 1, row->c + self + 1, &sum);
+            least             = after < least ? after : least;
+        }
+        most = -(double)least * kernel->scale;
+        sum *= -kernel->scale;
+    }
+    for (size_t j = 0; kernel->kind != LOG_GAUSSIAN && j < row->count; j += CHUNK) {
         const size_t count = take_chunk(kernel, row, j, 0, NULL, l);
         for (size_t k = 0; k < count; k++) {
             most = most < l[k] ? l[k] : most;
             sum += j + k == row->self ? 0 : l[k];
         }
     }
+    *largest = most;
     return most - sum / others;
 }
 

@@ -39,20 +39,15 @@ typedef struct column_terms {
 
 /* log sum_j exp(log k_j + f_j); f may be NULL. */
 double kernel_log_sum(const log_kernel *kernel, const kernel_row *row, const double *f);
-/* sum_j k_j exp(own + f_j), f may be NULL, and the same with weights s_j; exponents are not to be large. *large, if not
- * NULL, receives the number of terms above least; the third writes those terms and their columns. */
-double kernel_sum(const log_kernel *kernel, const kernel_row *row, double own, const double *f, double least,
-                  double *large);
-double kernel_product(const log_kernel *kernel, const kernel_row *row, double own, const double *f, const double *s);
-void   kernel_list(const log_kernel *kernel, const kernel_row *row, double own, const double *f, double least,
-                   int32_t *col, float *w);
+/* sum_j k_j exp(own + f_j), f may be NULL; exponents are not to be large. */
+double kernel_sum(const log_kernel *kernel, const kernel_row *row, double own, const double *f);
 /* values[j] = scale k_j exp(own + terms_j), 0 at self; terms may be NULL. */
 void log_kernel_values(const log_kernel *kernel, const kernel_row *row, double scale, double own,
                        const column_terms *terms, float *values);
 /* values[j] = (k_j + l_j) exp(own) of two kernels, 0 at self. */
 void log_kernel_sum_values(const log_kernel *k, const log_kernel *l, const kernel_row *row, double own, float *values);
-/* How far log k falls in the row: its largest value less its mean. */
-double kernel_spread(const log_kernel *kernel, const kernel_row *row);
+/* How far log k falls in the row: its largest value, which *most receives, less its mean. */
+double kernel_spread(const log_kernel *kernel, const kernel_row *row, double *most);
 /* 1 where log(1 + c shape) exists for all c. */
 int kernel_is_defined(const log_kernel *kernel, const kernel_row *row);
 

@@ -2,10 +2,9 @@
  *
  *     A_ij = exp(-C_ij / sigma_i),  sigma_i the K-th smallest of the row;   P_ij = (A_ij + A_ji) / sum_l (A_il + A_li)
  *
- * Rows sum to 1; the scale of the data does not matter. Normalised in the log domain, so that a row far from all others
- * keeps its sum. Two visits, linear memory. */
-#include "affinity/input.h"
-#include "affinity/log_kernel.h"
+ * Rows sum to 1; the scale of the data does not matter. The K nearest of a row have A_ij of at least 1 / e: so no sum
+ * underflows, and float will do. Two visits, linear memory. */
+#include "affinity/dense.h"
 #include "affinity/row.h"
 
 #include <math.h>
@@ -36,21 +35,11 @@ enum {
 
 typedef struct solve_job {
     const magic_params *params;
+    const float_kernel *kernel;
     double             *dual;
+    float              *a; /* n precisions */
     size_t              n;
 } solve_job;
-
-static log_kernel own_kernel(const double *dual, size_t row)
-{
-    const log_kernel kernel = {.kind = LOG_GAUSSIAN, .scale = row_precision(dual[row * DUALS + 1])};
-    return kernel;
-}
-
-static log_kernel others_kernel(const double *dual)
-{
-    const log_kernel kernel = {.kind = LOG_LOCAL, .scale = 1, .width = dual + 1, .width_step = DUALS};
-    return kernel;
-}
 
 static ne_status scale_row(void *user, size_t row, const float *c)
 {
@@ -61,28 +50,48 @@ static ne_status scale_row(void *user, size_t row, const float *c)
 
 static ne_status sum_row(void *user, size_t row, const float *c)
 {
-    const solve_job *job = user;
-    const kernel_row r   = {job->n, job->params->zero_diag ? row : job->n, c};
-    const log_kernel own = own_kernel(job->dual, row), others = others_kernel(job->dual);
-    const double     a = kernel_log_sum(&own, &r, NULL), b = kernel_log_sum(&others, &r, NULL), most = fmax(a, b);
-    job->dual[row * DUALS] = most + log(exp(a - most) + exp(b - most));
+    const solve_job *job   = user;
+    const size_t     first = job->params->zero_diag ? row : job->n, rest = first < job->n ? first + 1 : job->n;
+    const double     sum = float_kernel_sum(job->kernel, first, job->a[row], job->a, c) +
+                       float_kernel_sum(job->kernel, job->n - rest, job->a[row], job->a + rest, c + rest);
+    job->dual[row * DUALS] = log(sum);
     return NE_OK;
+}
+
+int magic_kernel(const void *params, const double *dual, float_kernel *kernel)
+{
+    *kernel = (float_kernel){.kind       = FLOAT_MEAN,
+                             .width      = dual ? dual + 1 : NULL,
+                             .width_step = DUALS,
+                             .zero_diag  = ((const magic_params *)params)->zero_diag != 0,
+                             .log_sum    = dual};
+    return dual != NULL;
 }
 
 static ne_status magic_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
 {
-    solve_job job = {params, solution->dual, ne_pairs_rows(pairs)};
-    ne_status st  = ne_pairs_visit(pairs, scale_row, &job);
-    return st == NE_OK ? ne_pairs_visit(pairs, sum_row, &job) : st;
+    const ne_allocator *mem = &ne_pairs_context(pairs)->memory;
+    float_kernel        kernel;
+    solve_job           job = {params, &kernel, solution->dual, NULL, ne_pairs_rows(pairs)};
+    ne_status           st  = ne_pairs_visit(pairs, scale_row, &job);
+
+    if (st != NE_OK) return st;
+    magic_kernel(params, job.dual, &kernel);
+    job.a = memory_new(mem, job.n, sizeof *job.a);
+    if (!job.a) return NE_OUT_OF_MEMORY;
+    float_kernel_precisions(&kernel, 0, job.n, job.a);
+    st = ne_pairs_visit(pairs, sum_row, &job);
+    memory_free(mem, job.a);
+    return st;
 }
 
 static ne_status magic_rows(const void *params, size_t n, size_t self, int32_t across, const float *c,
                             const double *dual, float *values)
 {
-    const kernel_row r   = {n, ((const magic_params *)params)->zero_diag ? self : n, c};
-    const log_kernel own = own_kernel(dual, self), others = others_kernel(dual);
+    float_kernel kernel;
     (void)across;
-    log_kernel_sum_values(&own, &others, &r, -dual[self * DUALS], values);
+    magic_kernel(params, dual, &kernel);
+    float_kernel_row(&kernel, n, self, c, values);
     return NE_OK;
 }
 

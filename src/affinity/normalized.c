@@ -7,8 +7,9 @@
  *
  * sigma_i of self_tuning is the distance to the K-th nearest: under the metric sqeuclidean the paper's exponent
  * d_ij^2 / (d_iK d_jK) takes the root of C_iK. Without the root (scaling = ref, and without 1 / n) the exponent depends on
- * the unit of the data. Sums are taken in the log domain; linear memory; two visits. */
-#include "affinity/input.h"
+ * the unit of the data. Linear memory; two visits. The sum of all is taken tile by tile in float, where neither it nor a
+ * value underflows by that; all others, and those, in the log domain. */
+#include "affinity/dense.h"
 #include "affinity/log_kernel.h"
 #include "affinity/row.h"
 
@@ -113,6 +114,78 @@ static log_kernel tuning_of(const normalized_params *p, const double *dual, size
     return kernel;
 }
 
+/* --- In float: the kernel, values and sums. */
+
+#define LEAST_TOTAL 1e-10 /* values that matter beside it are floats, and so are quotients with it */
+#define MOST_TOTAL  1e30
+
+static float_kernel float_form(const normalized_params *p, kernel_maker make, const double *dual)
+{
+    const float_kernel_kind kind   = make == tuning_of    ? FLOAT_LOCAL
+                                     : make == student_of ? FLOAT_RECIPROCAL
+                                                          : FLOAT_GAUSSIAN;
+    const float_kernel      kernel = {.kind       = kind,
+                                      .scale      = (float)(1 / fmax(p->shape, 1e-38)),
+                                      .width      = kind == FLOAT_LOCAL ? dual + 1 : NULL,
+                                      .width_step = DUALS,
+                                      .zero_diag  = p->zero_diag != 0,
+                                      .factor     = 1};
+    return kernel;
+}
+
+/* 1 and the kernel where all values are a float's; dual NULL: where they need no dual. */
+static int float_values(const normalized_params *p, kernel_maker make, const double *dual, float_kernel *kernel)
+{
+    const int    all = p->over == OVER_ALL, alone = p->over == OVER_NONE && make != tuning_of;
+    const double sum = dual && all ? exp(dual[0]) : 1;
+    *kernel          = float_form(p, make, dual);
+    kernel->factor   = (float)(1 / sum);
+    if (make == student_of && p->shape != 1) return 0;
+    return (all || p->over == OVER_NONE) && (dual || alone) && sum > LEAST_TOTAL && sum < MOST_TOTAL;
+}
+
+typedef struct total_job {
+    const float_kernel *kernel;
+    const float        *a;    /* n */
+    double             *part; /* a tile's sum, or twice that where the tile is mirrored */
+} total_job;
+
+static void add_tile(void *user, const pairs_tile *t)
+{
+    const total_job *job = user;
+    double           sum = 0;
+    for (size_t i = t->row0; i < t->row1; i++) {
+        const float *c = t->at + (i - t->row0) * t->stride, *a = job->a + t->col0;
+        const int    self = t->row0 == t->col0 && job->kernel->zero_diag;
+        const size_t all = t->col1 - t->col0, first = self ? i - t->col0 : all, rest = self ? first + 1 : all;
+        sum += float_kernel_sum(job->kernel, first, job->a[i], a, c) +
+               float_kernel_sum(job->kernel, all - rest, job->a[i], a + rest, c + rest);
+    }
+    job->part[t->index] = t->row0 == t->col0 ? sum : 2 * sum;
+}
+
+static ne_status add_all(const normalized_params *p, kernel_maker make, const ne_pairs *pairs, const double *dual,
+                         double *sum)
+{
+    const ne_allocator *mem   = &ne_pairs_context(pairs)->memory;
+    const size_t        tiles = pairs_tile_total(pairs), n = ne_pairs_rows(pairs);
+    const float_kernel  kernel = float_form(p, make, dual);
+    float              *a      = memory_new(mem, n, sizeof *a);
+    total_job           job    = {&kernel, a, memory_new(mem, tiles, sizeof *job.part)};
+    ne_status           st     = NE_OUT_OF_MEMORY;
+    if (a && job.part) {
+        float_kernel_precisions(&kernel, 0, n, a);
+        st = pairs_visit_tiles(pairs, add_tile, &job);
+    }
+    *sum = 0;
+    for (size_t t = 0; st == NE_OK && t < tiles; t++) *sum += job.part[t];
+    memory_free(mem, a);
+    memory_free(mem, job.part);
+    return st;
+}
+
+/* --- The duals. */
+
 typedef struct solve_job {
     const normalized_params *params;
     kernel_maker             kernel;
@@ -144,16 +217,23 @@ static ne_status scale_row(void *user, size_t row, const float *c)
 
 static ne_status normalise(const void *params, const ne_pairs *pairs, ne_solution *solution, kernel_maker kernel)
 {
-    solve_job job  = {params, kernel, solution->dual, ne_pairs_rows(pairs)};
+    solve_job job      = {params, kernel, solution->dual, ne_pairs_rows(pairs)};
+    const int may_fail = kernel == student_of && pairs_may_be_negative(pairs);
     double    most = -INFINITY, sum = 0;
     ne_status st = NE_OK;
 
     for (size_t i = 0; i < job.n; i++) job.dual[i * DUALS + 1] = kernel == tuning_of ? 0 : job.params->shape;
     if (kernel == tuning_of) st = ne_pairs_visit(pairs, scale_row, &job);
-    if (st == NE_OK && (job.params->over != OVER_NONE || kernel == student_of))
-        st = ne_pairs_visit(pairs, sum_row, &job);
+    if (st == NE_OK && job.params->over == OVER_ALL && !may_fail && (kernel != student_of || job.params->shape == 1))
+        st = add_all(job.params, kernel, pairs, job.dual, &sum);
+    if (st == NE_OK && sum > LEAST_TOTAL && sum < MOST_TOTAL) {
+        for (size_t i = 0; i < job.n; i++) job.dual[i * DUALS] = log(sum);
+        return NE_OK;
+    }
+    if (st == NE_OK && (job.params->over != OVER_NONE || may_fail)) st = ne_pairs_visit(pairs, sum_row, &job);
     if (st != NE_OK) return st;
     if (job.params->over == OVER_ALL) {
+        sum = 0;
         for (size_t i = 0; i < job.n; i++) most = fmax(most, job.dual[i * DUALS]);
         for (size_t i = 0; i < job.n; i++) sum += exp(job.dual[i * DUALS] - most);
         for (size_t i = 0; i < job.n; i++) job.dual[i * DUALS] = most + log(sum);
@@ -171,6 +251,11 @@ static ne_status make_row(const normalized_params *p, kernel_maker make, size_t 
     const column_terms columns = {dual, DUALS, 1};
     const int          ones    = make == tuning_of && p->scaling == SCALING_REF; /* rows sum to 1, not to 1 / n */
     const double       scale   = (p->over == OVER_ROWS || p->over == OVER_COLUMNS) && !ones ? 1 / (double)n : 1;
+    float_kernel       in_float;
+    if (float_values(p, make, dual, &in_float)) {
+        float_kernel_row(&in_float, n, self, c, values);
+        return NE_OK;
+    }
     if (p->over == OVER_COLUMNS) log_kernel_values(&kernel, &r, scale, 0, &columns, values);
     else log_kernel_values(&kernel, &r, scale, -dual[self * DUALS], NULL, values);
     return NE_OK;
@@ -210,6 +295,14 @@ static ne_status tuning_rows(const void *params, size_t n, size_t self, int32_t 
 {
     (void)across;
     return make_row(params, tuning_of, n, self, c, dual, values);
+}
+
+int normalized_kernel(const ne_affinity_ops *ops, const void *params, const double *dual, float_kernel *kernel)
+{
+    const kernel_maker make = ops == &affinity_self_tuning          ? tuning_of
+                              : ops == &affinity_normalized_student ? student_of
+                                                                    : gaussian_of;
+    return float_values(params, make, dual, kernel);
 }
 
 static const char *const duals[DUALS] = {"log_normalization", "bandwidth"};

@@ -4,7 +4,7 @@
  *                     cosh h = u = 1 + 2 s / ((1 - |a|^2) (1 - |b|^2)),  s = |a - b|^2
  *                     d h^2 / da = (2 h / sqrt(u^2 - 1)) (4 / ((1 - |a|^2) (1 - |b|^2))) (a - b + s a / (1 - |a|^2))
  *     scalar_product  q = a.b;  as an input affinity minus the distance, which is a.b under its metric angular */
-#include "affinity/input.h"
+#include "affinity/dense.h"
 
 #include <math.h>
 
@@ -93,13 +93,21 @@ static void scalar_kernel(const void *params, size_t c, size_t count, const floa
     }
 }
 
+int scalar_product_kernel(const void *params, float_kernel *kernel)
+{
+    *kernel =
+        (float_kernel){.kind = FLOAT_MINUS, .zero_diag = ((const scalar_params *)params)->zero_diag != 0, .factor = 1};
+    return 1;
+}
+
 static ne_status scalar_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
                              const double *dual, float *values)
 {
+    float_kernel kernel;
     (void)across;
     (void)dual;
-    for (size_t j = 0; j < n; j++) values[j] = 0 - distances[j];
-    if (((const scalar_params *)params)->zero_diag) values[self] = 0;
+    scalar_product_kernel(params, &kernel);
+    float_kernel_row(&kernel, n, self, distances, values);
     return NE_OK;
 }
 

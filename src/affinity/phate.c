@@ -4,19 +4,15 @@
  *     M = diag(1 / s) A, s = A 1;   U = -log max(M^t, 1e-12);   P_ij = -|U_i - U_j|
  *
  * B = diag(s^-1/2) A diag(s^-1/2) is symmetric and M^t = diag(s^-1/2) B^t diag(s^1/2): its powers commute, so every product
- * is symmetric too and half of its tiles are enough. No entry is negative, so nothing cancels and float keeps each entry to
- * a relative 1e-6. With a large alpha the kernel falls so fast that few entries of B count: then t - 1 products with a list
- * of those take a fraction of the time n^3 of each of the about 1.5 log2 t dense ones. The distances take n^3 as well;
- * memory is 4 n^2 floats. */
+ * is symmetric too and half of it is enough. No entry is negative, so nothing cancels and float keeps each entry to a
+ * relative 1e-6. The distances are products of the rows of U less its mean row, n^3 operations; memory is n^2 floats beside
+ * the result, in which A and powers of it stand before. */
+#include "affinity/diffusion.h"
 #include "affinity/input.h"
-#include "affinity/pair_list.h"
-#include "affinity/pairs.h"
 #include "affinity/row.h"
 #include "affinity/vector_log.h"
 #include "base/clones.h"
-#include "base/blas.h"
-#include "base/view.h"
-#include "cpu/lanes.h"
+#include "cpu/elementary.h"
 #include "cpu/vector_exp.h"
 
 #include <math.h>
@@ -57,20 +53,19 @@ static const ne_option phate_options[] = {
 };
 
 enum {
-    BLOCK = 256, /* rows and columns of a tile of a dense product */
-    PANEL = 64,  /* columns of a product with a list, which fill the registers */
-    SLOW  = 4    /* times that a term of such a product takes of a dense one's */
+    ROWS = 128 /* rows whose sum is one thread's */
 };
-/* Entries of B below it change what is above the floor of the logarithm by less than float does. */
-#define LEAST 1e-20f
-#define FLOOR 1e-12
+#define FLOOR 1e-12f
 
-/* --- The kernel, in the place of the distances. */
+/* --- The kernel, in the place of the distances. Few pairs count: where both exponentials are below what B keeps, A is 0. */
 
 typedef struct kernel_job {
     const phate_params *params;
     double             *sigma, *sum;
-    size_t              n;
+    float              *cut;    /* the distance beyond which a row's own exponential does not count */
+    double             *listed; /* 3 n a thread: of the pairs that count, the distance, the other's sigma, and A */
+    int32_t            *index;  /* n a thread */
+    size_t              n, stride;
     float              *to;
 } kernel_job;
 
@@ -78,7 +73,11 @@ static ne_status scale_row(void *user, size_t row, const float *c)
 {
     const kernel_job *job = user;
     const row_view    r   = {job->n, c, job->n};
-    return row_scale(&r, row, (size_t)job->params->k, &job->sigma[row]);
+    const ne_status   st  = row_scale(&r, row, (size_t)job->params->k, &job->sigma[row]);
+    /* s >= 1, so B is not above A; a little farther, so that rounding leaves out none */
+    const double most = 1.0001 * pow(-log((double)DIFFUSION_LEAST), 1 / job->params->alpha);
+    job->cut[row]     = st == NE_OK ? (float)fmin(most * job->sigma[row], 3e38) : 0;
+    return st;
 }
 
 /* exp(-(c / sigma)^alpha). A power of 0 is 0 since the logarithm of 0 is taken as -709. */
@@ -88,270 +87,195 @@ NE_INLINE double decay(double c, double sigma, double alpha)
     return vector_exp(-vector_exp_finite(power));
 }
 
-NE_CLONES static void phate_kernel_row(size_t n, const float *restrict c, double own, const double *restrict sigma,
-                                       double alpha, float *restrict to)
+NE_CLONES static void phate_kernel(size_t count, const double *restrict c, double own, const double *restrict sigma,
+                                   double alpha, double *restrict to)
 {
 #pragma omp simd
-    for (size_t j = 0; j < n; j++)
-        to[j] = (float)(0.5 * (decay((double)c[j], own, alpha) + decay((double)c[j], sigma[j], alpha)));
+    for (size_t e = 0; e < count; e++) to[e] = 0.5 * (decay(c[e], own, alpha) + decay(c[e], sigma[e], alpha));
 }
 
-static ne_status kernel_row_of(void *user, size_t row, const float *c)
+/* c may be the row of A. */
+static ne_status kernel_row(void *user, size_t row, const float *c)
 {
     const kernel_job *job = user;
-    float            *to  = job->to + row * job->n;
-    double            sum = 0;
-    phate_kernel_row(job->n, c, job->sigma[row], job->sigma, job->params->alpha, to);
-    for (size_t j = 0; j < job->n; j++) sum += (double)to[j];
+    const size_t      n = job->n, me = (size_t)omp_get_thread_num();
+    double           *listed = job->listed + me * 3 * n, *sigma = listed + n, *a = listed + 2 * n, sum = 0;
+    int32_t          *index = job->index + me * n;
+    float            *to = job->to + row * job->stride, own = job->cut[row];
+    size_t            count = 0;
+    for (size_t j = 0; j < n; j++) {
+        index[count] = (int32_t)j;
+        count += (c[j] <= own) | (c[j] <= job->cut[j]);
+    }
+    for (size_t e = 0; e < count; e++) {
+        listed[e] = (double)c[index[e]];
+        sigma[e]  = job->sigma[index[e]];
+    }
+    phate_kernel(count, listed, job->sigma[row], sigma, job->params->alpha, a);
+    memset(to, 0, n * sizeof *to);
+    for (size_t e = 0; e < count; e++) {
+        to[index[e]] = (float)a[e];
+        sum += (double)to[index[e]];
+    }
     job->sum[row] = sum;
     return NE_OK;
 }
 
-/* --- Powers of a symmetric matrix, packed. */
-
-/* Where the powers are: products done, of all. */
-typedef struct power_job {
-    const ne_pairs *pairs;
-    ne_context     *context;
-    size_t          n;
-    int64_t         done, all;
-    pair_list       list;  /* of B, where the products run over it */
-    float          *panel; /* n x PANEL a thread */
-} power_job;
-
-static ne_status poll(const power_job *job)
+NE_CLONES static void phate_scale(size_t n, double own, const double *restrict other, float *restrict a)
 {
-    return ne_pairs_progress(job->pairs, job->done, job->all) ? ne_fail(NE_CANCELLED, "cancelled in the affinity")
-                                                              : NE_OK;
+    for (size_t j = 0; j < n; j++) a[j] = (float)((double)a[j] * (own * other[j]));
 }
 
-/* c = a b, all symmetric: the tiles on and above the diagonal, and their mirror images. */
-static ne_status multiply(power_job *job, const float *a, const float *b, float *c)
+/* B in the place of A; sum becomes its root. */
+static void normalise(ne_context *context, const kernel_job *job, double *inverse)
 {
-    const size_t n = job->n, blocks = n / BLOCK + (n % BLOCK != 0);
-    ne_status    st = NE_OK;
-    blas_enter();
-    for (size_t p = 0; p < blocks && st == NE_OK; p++) {
-        const size_t i0 = p * BLOCK, i1 = i0 + BLOCK < n ? i0 + BLOCK : n;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(job->context))
-        for (size_t q = p; q < blocks; q++) {
-            const size_t j0 = q * BLOCK, j1 = j0 + BLOCK < n ? j0 + BLOCK : n;
-            blas_sgemm_nt(i1 - i0, j1 - j0, n, 1, a + i0 * n, n, b + j0 * n, n, 0, c + i0 * n + j0, n);
-            for (size_t i = i0; i < i1; i++)
-                for (size_t j = p == q ? i + 1 : j0; j < j1; j++) c[j * n + i] = c[i * n + j];
-        }
-        st = poll(job);
+    for (size_t i = 0; i < job->n; i++) {
+        job->sum[i] = sqrt(job->sum[i]);
+        inverse[i]  = 1 / job->sum[i];
     }
-    blas_leave();
-    job->done++;
-    return st;
-}
-
-/* The sum of the listed rows of a panel, each by its weight. */
-NE_CLONES static void phate_gather_row(size_t count, const int32_t *restrict col, const float *restrict w,
-                                       const float *restrict panel, float *restrict to)
-{
-    const lanes none = lanes_all(0);
-    lanes       a = none, b = none, c = none, d = none, s = none, t = none, u = none, v = none;
-    for (size_t e = 0; e < count; e++) {
-        const float *row    = panel + (size_t)col[e] * PANEL;
-        const lanes  weight = lanes_all(w[e]);
-        a += weight * lanes_load(row);
-        b += weight * lanes_load(row + LANES);
-        c += weight * lanes_load(row + 2 * LANES);
-        d += weight * lanes_load(row + 3 * LANES);
-        s += weight * lanes_load(row + 4 * LANES);
-        t += weight * lanes_load(row + 5 * LANES);
-        u += weight * lanes_load(row + 6 * LANES);
-        v += weight * lanes_load(row + 7 * LANES);
-    }
-    lanes_store(to, a);
-    lanes_store(to + LANES, b);
-    lanes_store(to + 2 * LANES, c);
-    lanes_store(to + 3 * LANES, d);
-    lanes_store(to + 4 * LANES, s);
-    lanes_store(to + 5 * LANES, t);
-    lanes_store(to + 6 * LANES, u);
-    lanes_store(to + 7 * LANES, v);
-}
-
-/* Columns [j0, j0 + PANEL) of c = B x on and above the diagonal, and their mirror images. */
-static void multiply_panel(const power_job *job, size_t j0, const float *x, float *c)
-{
-    const size_t n = job->n, width = n - j0 < PANEL ? n - j0 : PANEL, end = j0 + width;
-    float       *panel = job->panel + (size_t)omp_get_thread_num() * n * PANEL, tile[PANEL * PANEL];
-    for (size_t i = 0; i < n; i++) {
-        memset(panel + i * PANEL, 0, PANEL * sizeof *panel);
-        for (size_t j = 0; j < width; j++) /* what does not count would make products that are no normal numbers */
-            panel[i * PANEL + j] = x[i * n + j0 + j] > LEAST ? x[i * n + j0 + j] : 0;
-    }
-    for (size_t i0 = 0; i0 < end; i0 += PANEL) {
-        const size_t i1 = i0 + PANEL < end ? i0 + PANEL : end;
-        for (size_t i = i0; i < i1; i++) {
-            const int64_t from = job->list.start[i];
-            phate_gather_row((size_t)(job->list.start[i + 1] - from), job->list.col + from, job->list.w + from, panel,
-                             tile + (i - i0) * PANEL);
-        }
-        for (size_t i = i0; i < i1; i++)
-            for (size_t j = i0 == j0 ? i - i0 : 0; j < width; j++) c[i * n + j0 + j] = tile[(i - i0) * PANEL + j];
-        for (size_t j = 0; j < width; j++)
-            for (size_t i = i0; i < i1 && i < j0 + j; i++) c[(j0 + j) * n + i] = tile[(i - i0) * PANEL + j];
-    }
-}
-
-static ne_status multiply_list(power_job *job, const float *x, float *c)
-{
-    const int64_t panels = (int64_t)(job->n / PANEL + (job->n % PANEL != 0));
-#pragma omp parallel for schedule(dynamic, 1) num_threads(context_threads(job->context))
-    for (int64_t p = panels - 1; p >= 0; p--) multiply_panel(job, (size_t)p * PANEL, x, c); /* the longest first */
-    job->done++;
-    return poll(job);
-}
-
-static void swap(float **a, float **b)
-{
-    float *const keep = *a;
-    *a                = *b;
-    *b                = keep;
-}
-
-/* The list of B's entries that count, if the products run over it. The choice depends on the data alone. */
-static ne_status make_list(power_job *job, int64_t t, const float *b)
-{
-    const ne_allocator *mem   = &job->context->memory;
-    const size_t        n     = job->n;
-    double             *count = memory_new(mem, n, sizeof *count), entries = 0;
-    ne_status           st = NE_OK;
-
-    if (!count) return NE_OUT_OF_MEMORY;
-    for (size_t i = 0; i < n; i++) {
-        count[i] = 0;
-        for (size_t j = 0; j < n; j++) count[i] += b[i * n + j] > LEAST;
-        entries += count[i];
-    }
-    if ((double)(t - 1) * SLOW * entries <= (double)job->all * (double)n * (double)n) {
-        job->panel = memory_new(mem, n, (size_t)context_threads(job->context) * PANEL * sizeof *job->panel);
-        st         = job->panel ? pair_list_new(mem, n, count, n * n, 1, &job->list) : NE_OUT_OF_MEMORY;
-        for (size_t i = 0, e = 0; st == NE_OK && i < n; i++)
-            for (size_t j = 0; j < n; j++)
-                if (b[i * n + j] > LEAST) {
-                    job->list.col[e] = (int32_t)j;
-                    job->list.w[e++] = b[i * n + j];
-                }
-        job->all = t - 1;
-    }
-    memory_free(mem, count);
-    return st;
-}
-
-/* *b to the power t >= 1 one by one, over the list; the result ends in *result. */
-static ne_status power_by_list(power_job *job, int64_t t, float **b, float **spare, float **result)
-{
-    ne_status st = NE_OK;
-    swap(b, result);
-    for (int64_t s = 1; s < t && st == NE_OK; s++) {
-        st = multiply_list(job, *result, *spare);
-        swap(result, spare);
-    }
-    return st;
-}
-
-/* The same by squaring; all three are n x n. */
-static ne_status power_by_squares(power_job *job, int64_t t, float **b, float **spare, float **result)
-{
-    int       empty = 1;
-    ne_status st    = NE_OK;
-    for (int64_t bits = t; bits > 0 && st == NE_OK; bits >>= 1) {
-        if (bits & 1) {
-            if (empty) {
-                memcpy(*result, *b, job->n * job->n * sizeof **b);
-                empty = 0;
-            } else {
-                st = multiply(job, *result, *b, *spare);
-                swap(result, spare);
-            }
-        }
-        if (bits > 1 && st == NE_OK) {
-            st = multiply(job, *b, *b, *spare);
-            swap(b, spare);
-        }
-    }
-    return st;
-}
-
-static ne_status power(const ne_pairs *pairs, int64_t t, float **b, float **spare, float **result)
-{
-    power_job job = {.pairs = pairs, .context = ne_pairs_context(pairs), .n = ne_pairs_rows(pairs)};
-    ne_status st  = NE_OK;
-
-    for (int64_t bits = t; bits > 1; bits >>= 1) job.all += 1 + (bits & 1);
-    if (t > 1) st = make_list(&job, t, *b);
-    if (st == NE_OK)
-        st = job.list.col ? power_by_list(&job, t, b, spare, result) : power_by_squares(&job, t, b, spare, result);
-    memory_free(&job.context->memory, job.panel);
-    pair_list_clear(&job.context->memory, &job.list);
-    return st;
-}
-
-NE_CLONES static void phate_logarithms(size_t n, double own, const double *restrict root, float *restrict u)
-{
-#pragma omp simd
-    for (size_t j = 0; j < n; j++) {
-        const double m = (double)u[j] * root[j] * own;
-        u[j]           = (float)-vector_log(m > FLOOR ? m : FLOOR);
-    }
-}
-
-/* U in the place of B^t; sum becomes its root. */
-static void take_logarithms(ne_context *context, const kernel_job *job, int64_t t, float *u)
-{
-    const size_t n = job->n;
-    for (size_t i = 0; i < n; i++) job->sum[i] = sqrt(job->sum[i]);
 #pragma omp parallel for schedule(static) num_threads(context_threads(context))
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; t == 0 && j < n; j++) u[i * n + j] = i == j ? 1 : 0;
-        phate_logarithms(n, 1 / job->sum[i], job->sum, u + i * n);
+    for (size_t i = 0; i < job->n; i++) phate_scale(job->n, inverse[i], inverse, job->to + i * job->stride);
+}
+
+/* --- The potential, its distances. */
+
+/* to_j = -log max(own root_j from_j, floor); to may be from. In eights through a buffer where fewer are left. */
+NE_CLONES static void phate_logarithms(size_t n, float own, const float *root, const float *from, float *to)
+{
+    const lanes least = lanes_all(FLOOR);
+    for (size_t j = 0; j < n; j += LANES) {
+        const size_t part     = n - j < LANES ? n - j : LANES;
+        float        m[LANES] = {0}, r[LANES] = {0};
+        memcpy(m, from + j, part * sizeof *m);
+        memcpy(r, root + j, part * sizeof *r);
+        const lanes     value = own * lanes_load(m) * lanes_load(r);
+        const lanes_int above = value > least;
+        lanes_store(m, 0 - elementary_log((lanes)(((lanes_int)value & above) | ((lanes_int)least & ~above))));
+        memcpy(to + j, m, part * sizeof *m);
+    }
+}
+
+NE_CLONES static void phate_add(size_t n, const float *restrict u, double *restrict sum)
+{
+    for (size_t j = 0; j < n; j++) sum[j] += (double)u[j];
+}
+
+NE_CLONES static double phate_centre(size_t n, const double *restrict mean, float *restrict u)
+{
+    double square[LANES] = {0}, sum = 0;
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+        for (size_t l = 0; l < LANES; l++) {
+            u[j + l] = (float)((double)u[j + l] - mean[j + l]);
+            square[l] += (double)u[j + l] * (double)u[j + l];
+        }
+    for (; j < n; j++) {
+        u[j] = (float)((double)u[j] - mean[j]);
+        sum += (double)u[j] * (double)u[j];
+    }
+    for (size_t l = 0; l < LANES; l++) sum += square[l];
+    return sum;
+}
+
+typedef struct potential {
+    size_t n;
+    float *u, *square; /* n x n less the mean row, and their sums of squares */
+} potential;
+
+/* U of the power, which may be in the same place. parts: a row of n for each ROWS rows. */
+static void take_potential(ne_context *context, const kernel_job *job, const double *inverse, square_matrix power,
+                           float *root, double *parts, const potential *to)
+{
+    const size_t  n      = job->n;
+    const int64_t blocks = (int64_t)(n / ROWS + (n % ROWS != 0));
+    for (size_t i = 0; i < n; i++) root[i] = (float)job->sum[i];
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (int64_t b = 0; b < blocks; b++) {
+        double *part = parts + (size_t)b * n;
+        memset(part, 0, n * sizeof *part);
+        for (size_t i = (size_t)b * ROWS; i < n && i < (size_t)(b + 1) * ROWS; i++) {
+            phate_logarithms(n, (float)inverse[i], root, power.at + i * power.stride, to->u + i * n);
+            phate_add(n, to->u + i * n, part);
+        }
+    }
+    for (size_t j = 0; j < n; j++) {
+        for (int64_t b = 1; b < blocks; b++) parts[j] += parts[(size_t)b * n + j];
+        parts[j] /= (double)n;
+    }
+#pragma omp parallel for schedule(static) num_threads(context_threads(context))
+    for (size_t i = 0; i < n; i++) to->square[i] = (float)phate_centre(n, parts, to->u + i * n);
+}
+
+/* Minus the root of own + square_j + c_j. Where that is below 1/64 of own + square_j, too much has cancelled; returns how
+ * often. The square itself stays in `squares`. */
+NE_CLONES static int phate_root(size_t count, float own, const float *restrict square, float *restrict c,
+                                float *restrict squares)
+{
+    int near = 0;
+    for (size_t j = 0; j < count; j++) {
+        const float whole = own + square[j], s = whole + c[j];
+        near += s < whole * 0.015625f;
+        squares[j] = s;
+        c[j]       = 0 - sqrtf(s > 0 ? s : 0);
+    }
+    return near;
+}
+
+static void finish_tile(void *user, size_t i0, size_t i1, size_t j0, size_t j1, square_matrix c)
+{
+    const potential     *p      = user;
+    const ne_metric_ops *square = metric_builtin(METRIC_SQEUCLIDEAN);
+    float                squares[DIFFUSION_TILE];
+    for (size_t i = i0; i < i1; i++) {
+        float    *row  = c.at + i * c.stride;
+        const int near = phate_root(j1 - j0, p->square[i], p->square + j0, row + j0, squares);
+        for (size_t j = i0 == j0 ? i + 1 : j0; near && j < j1; j++)
+            if (squares[j - j0] < (p->square[i] + p->square[j]) * 0.015625f)
+                row[j] = 0 - sqrtf((float)square->distance_f32(p->u + i * p->n, p->u + j * p->n, p->n, NULL));
+        if (i0 == j0) row[i] = 0;
     }
 }
 
 static ne_status phate_matrix(const void *params, const ne_pairs *pairs, size_t stride, float *values)
 {
-    static const knn_params euclidean = {.metric = "euclidean"};
-    ne_context             *context   = ne_pairs_context(pairs);
-    const ne_allocator     *mem       = &context->memory;
-    const phate_params     *p         = params;
-    const size_t            n         = ne_pairs_rows(pairs);
-    double                 *reals     = memory_new(mem, n, 2 * sizeof *reals);
-    float                  *a = memory_new(mem, n, n * sizeof *a), *b = memory_new(mem, n, n * sizeof *b);
-    float                  *c    = memory_new(mem, n, n * sizeof *c);
-    kernel_job              job  = {p, reals, reals ? reals + n : NULL, n, a};
-    ne_pairs               *last = NULL;
-    ne_dense                u;
-    ne_status               st = reals && a && b && c ? NE_OK : NE_OUT_OF_MEMORY;
+    ne_context         *context = ne_pairs_context(pairs);
+    const ne_allocator *mem     = &context->memory;
+    const phate_params *p       = params;
+    const size_t        n = ne_pairs_rows(pairs), threads = (size_t)context_threads(context);
+    double             *reals  = memory_new(mem, n, 3 * sizeof *reals);
+    float              *floats = memory_new(mem, n, 3 * sizeof *floats);
+    double             *listed = memory_new(mem, n, threads * 3 * sizeof *listed);
+    int32_t            *index  = memory_new(mem, n, threads * sizeof *index);
+    float              *other  = memory_new(mem, n, n * sizeof *other);
+    double             *parts  = NULL, *inverse;
+    square_matrix       power = {values, stride}, spare = {other, n}, to = power, u = spare;
+    kernel_job          job;
+    ne_status           st = reals && floats && listed && index && other ? NE_OK : NE_OUT_OF_MEMORY;
 
-    if (st == NE_OK) st = ne_pairs_visit(pairs, scale_row, &job);
-    if (st == NE_OK) st = ne_pairs_visit(pairs, kernel_row_of, &job);
-    if (st == NE_OK) {
-#pragma omp parallel for schedule(static) num_threads(context_threads(context))
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < n; j++) a[i * n + j] = (float)((double)a[i * n + j] / sqrt(job.sum[i] * job.sum[j]));
-        st = power(pairs, p->t, &a, &b, &c);
+    if (st != NE_OK) goto done;
+    inverse = reals + 2 * n;
+    job     = (kernel_job){p, reals, reals + n, floats, listed, index, n, stride, values};
+    if ((st = ne_pairs_visit(pairs, scale_row, &job)) != NE_OK) goto done;
+    if ((st = ne_pairs_visit(pairs, kernel_row, &job)) != NE_OK) goto done;
+    normalise(context, &job, inverse);
+    for (size_t i = 0; p->t == 0 && i < n; i++)
+        for (size_t j = 0; j < n; j++) power.at[i * stride + j] = i == j ? 1 : 0;
+    if ((st = diffusion_power(pairs, p->t, &power, &spare)) != NE_OK) goto done;
+    parts = memory_new(mem, n / ROWS + 1, n * sizeof *parts);
+    if (!parts) {
+        st = NE_OUT_OF_MEMORY;
+        goto done;
     }
-    if (st == NE_OK) {
-        take_logarithms(context, &job, p->t, c);
-        memory_free(mem, a);
-        memory_free(mem, b);
-        a = b = NULL;
-        u     = view_of_f32(c, n, n);
-        st    = pairs_open(context, &euclidean, 0, &u, pairs->progress, values, stride, &last);
-    }
-    for (size_t i = 0; st == NE_OK && i < n; i++)
-        for (size_t j = 0; j < n; j++) values[i * stride + j] = 0 - values[i * stride + j];
-    pairs_close(last);
+    potential rows = {n, other, floats + 2 * n};
+    take_potential(context, &job, inverse, power, floats + n, parts, &rows);
+    st = diffusion_product(pairs, -2, u, u, to, finish_tile, &rows, 1, 1);
+done:
     memory_free(mem, reals);
-    memory_free(mem, a);
-    memory_free(mem, b);
-    memory_free(mem, c);
+    memory_free(mem, floats);
+    memory_free(mem, listed);
+    memory_free(mem, index);
+    memory_free(mem, other);
+    memory_free(mem, parts);
     return st;
 }
 

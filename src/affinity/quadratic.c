@@ -13,6 +13,7 @@
 #include "affinity/input.h"
 #include "affinity/pair_list.h"
 #include "affinity/vector_log.h"
+#include "cpu/lanes.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,6 +72,8 @@ typedef struct quadratic_state {
     const ne_pairs         *pairs;
     size_t                  n;
     double                 *f, *r, *square, *active, *step, *work;
+    float                  *high; /* n: f */
+    double                  lost; /* the most that floats make of it and of a sum */
     dual_problem            dual;
     dual_hessian            hessian; /* own: 1 where (i, i) is active */
 } quadratic_state;
@@ -84,6 +87,39 @@ NE_INLINE double cost_of(int64_t student, float c)
 typedef struct row_totals {
     double sum, square, active;
 } row_totals;
+
+enum {
+    GROUP = 32 /* pairs that are looked at together */
+};
+
+/* 1 if some of GROUP pairs may be active: level + f_j > c_j but for what floats lose. */
+NE_INLINE int may_be_active(const float *restrict c, float level, const float *restrict f)
+{
+    const lanes all = lanes_all(level);
+    lanes_int   any = {0};
+    int64_t     bits[LANES / 2];
+    for (size_t j = 0; j < GROUP; j += LANES) any |= lanes_load(c + j) < all + lanes_load(f + j);
+    memcpy(bits, &any, sizeof bits);
+    return ((bits[0] | bits[1]) | (bits[2] | bits[3])) != 0;
+}
+
+/* The same as below with f, without a look at the groups that have no active pair; high is f in float, and level_up a
+ * level that makes up for what that loses. */
+NE_CLONES static row_totals quadratic_sparse_totals(size_t count, const float *restrict c, double level, float level_up,
+                                                    const double *restrict f, const float *restrict high)
+{
+    double       s = 0, q = 0, a = 0;
+    const size_t whole = count / GROUP * GROUP;
+    for (size_t j = 0; j < count; j += GROUP)
+        if (j >= whole || may_be_active(c + j, level_up, high + j))
+            for (size_t k = j; k < count && k < j + GROUP; k++) {
+                const double t = level + f[k] - (double)c[k], safe = t > 0 ? t : 0;
+                s += safe;
+                q += safe * safe;
+                a += t > 0 ? 1 : 0;
+            }
+    return (row_totals){s, q, a};
+}
 
 /* Sums of max(level + f_j - c_j, 0), of its square, and the number of positive ones; f may be NULL. */
 NE_CLONES static row_totals quadratic_totals(int64_t student, size_t count, const float *restrict c, double level,
@@ -151,10 +187,25 @@ static ne_status start_row(void *user, size_t row, const float *c)
     return NE_OK;
 }
 
+static row_totals active_totals(const quadratic_state *s, size_t row, const float *c)
+{
+    const size_t n = s->n, end = s->params->zero_diag ? row : n;
+    const double level = s->f[row];
+    const float  up    = (float)(level + s->lost);
+    if (s->params->kernel) return totals_of(s, row, c, level, s->f);
+    row_totals t = quadratic_sparse_totals(end, c, level, up, s->f, s->high);
+    if (end < n) {
+        const row_totals u =
+            quadratic_sparse_totals(n - row - 1, c + row + 1, level, up, s->f + row + 1, s->high + row + 1);
+        t = (row_totals){t.sum + u.sum, t.square + u.square, t.active + u.active};
+    }
+    return t;
+}
+
 static ne_status sum_row(void *user, size_t row, const float *c)
 {
     const quadratic_state *s = user;
-    const row_totals       t = totals_of(s, row, c, s->f[row], s->f);
+    const row_totals       t = active_totals(s, row, c);
     s->r[row]                = t.sum / s->eps;
     s->square[row]           = t.square;
     s->active[row]           = t.active;
@@ -162,13 +213,25 @@ static ne_status sum_row(void *user, size_t row, const float *c)
     return NE_OK;
 }
 
+static int is_active(const quadratic_state *s, size_t row, size_t j, const float *c)
+{
+    return s->f[row] + s->f[j] - cost_of(s->params->kernel, c[j]) > 0 && (j != row || !s->params->zero_diag);
+}
+
+NE_CLONES static int quadratic_group(const float *restrict c, float level, const float *restrict f)
+{
+    return may_be_active(c, level, f);
+}
+
 static ne_status list_row(void *user, size_t row, const float *c)
 {
     const quadratic_state *s  = user;
     int32_t               *to = s->hessian.list.col + s->hessian.list.start[row];
-    for (size_t j = 0; j < s->n; j++)
-        if (s->f[row] + s->f[j] - cost_of(s->params->kernel, c[j]) > 0 && (j != row || !s->params->zero_diag))
-            *to++ = (int32_t)j;
+    const float            up = (float)(s->f[row] + s->lost);
+    for (size_t j = 0; j < s->n; j += GROUP)
+        if (s->params->kernel || j + GROUP > s->n || quadratic_group(c + j, up, s->high + j))
+            for (size_t k = j; k < s->n && k < j + GROUP; k++)
+                if (is_active(s, row, k, c)) *to++ = (int32_t)k;
     return NE_OK;
 }
 
@@ -181,6 +244,17 @@ static ne_status product_row(void *user, size_t row, const float *c)
             sum += s->hessian.v[j];
     s->hessian.to[row] = s->hessian.diagonal[row] * s->hessian.v[row] + sum;
     return NE_OK;
+}
+
+static void prepare(void *state)
+{
+    quadratic_state *s    = state;
+    double           most = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        s->high[i] = (float)s->f[i];
+        most       = fmax(most, fabs(s->f[i]));
+    }
+    s->lost = 1e-6 * most;
 }
 
 static double value_of(const void *state)
@@ -202,8 +276,9 @@ static ne_status newton(void *state, double residual, int *moved)
     ne_status        st;
 
     for (size_t i = 0; i < n; i++) {
-        rhs[i]                 = s->eps * (1 - s->r[i]);
-        s->hessian.diagonal[i] = s->active[i] + 1e-8;
+        rhs[i] = s->eps * (1 - s->r[i]);
+        /* A row that reaches no other is raised by eps: less than it may need, but no more than others can stand. */
+        s->hessian.diagonal[i] = s->active[i] > 0 ? s->active[i] + 1e-8 : 1;
         rounding += 1e-15 * (s->square[i] / (4 * s->eps) + fabs(s->f[i]));
     }
     st = pair_list_new(&ne_pairs_context(s->pairs)->memory, n, s->active, pair_list_most(s->pairs, 0), 0,
@@ -219,7 +294,11 @@ static ne_status newton(void *state, double residual, int *moved)
 static ne_status iterate(quadratic_state *s, ne_solution *solution)
 {
     double    spread = 0, factor = 1;
-    ne_status st = ne_pairs_visit(s->pairs, spread_row, s);
+    ne_status st = NE_OK;
+
+    s->eps = s->params->eps;
+    if (solution->started) return dual_descend(&s->dual, s->params->max_iter, s->params->tol, solution);
+    st = ne_pairs_visit(s->pairs, spread_row, s);
 
     for (size_t i = 0; st == NE_OK && i < s->n; i++) spread += s->r[i] / (double)s->n;
     while (s->params->eps * factor < EASY * spread) factor *= 4;
@@ -239,30 +318,34 @@ static ne_status quadratic_solve(const void *params, const ne_pairs *pairs, ne_s
     const size_t        n    = ne_pairs_rows(pairs);
     quadratic_state     s    = {.params = params, .pairs = pairs, .n = n, .f = solution->dual};
     double             *real = memory_new(mem, n, 12 * sizeof *real);
+    float              *high = memory_new(mem, n, sizeof *high);
     ne_status           st   = NE_OUT_OF_MEMORY;
 
-    if (real) {
+    if (real && high) {
+        s.high    = high;
         s.r       = real + n;
         s.square  = real + 2 * n;
         s.active  = real + 3 * n;
         s.step    = real + 5 * n;
         s.work    = real + 6 * n;
-        s.dual    = (dual_problem){.pairs  = pairs,
-                                   .n      = n,
-                                   .f      = s.f,
-                                   .kept   = real,
-                                   .r      = s.r,
-                                   .step   = s.step,
-                                   .state  = &s,
-                                   .sum    = sum_row,
-                                   .value  = value_of,
-                                   .newton = newton};
+        s.dual    = (dual_problem){.pairs   = pairs,
+                                   .n       = n,
+                                   .f       = s.f,
+                                   .kept    = real,
+                                   .r       = s.r,
+                                   .step    = s.step,
+                                   .state   = &s,
+                                   .prepare = prepare,
+                                   .sum     = sum_row,
+                                   .value   = value_of,
+                                   .newton  = newton};
         s.hessian = (dual_hessian){
             .pairs = pairs, .n = n, .diagonal = real + 11 * n, .own = real + 4 * n, .row = product_row, .user = &s};
         st = iterate(&s, solution);
     }
     pair_list_clear(mem, &s.hessian.list);
     memory_free(mem, real);
+    memory_free(mem, high);
     return st;
 }
 

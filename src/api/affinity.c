@@ -153,6 +153,31 @@ static const double *find_array(const ne_affinity *a, const char *name, size_t *
     return from;
 }
 
+ne_status ne_affinity_set_array(ne_affinity *affinity, const char *name, const ne_dense *values)
+{
+    double *copy = NULL;
+    if (!affinity || !name) return api_null(affinity ? "name" : "affinity");
+    const int takes = affinity->ops == &affinity_sinkhorn || affinity->ops == &affinity_doubly_stochastic_quadratic;
+    if (strcmp(name, "init_dual") != 0 || !takes)
+        return ne_fail(NE_UNKNOWN_NAME, "unknown array option '%s'%s", name,
+                       takes ? "; did you mean 'init_dual'?" : "");
+    if (values) {
+        ne_status st = view_check(values, "init_dual");
+        if (st == NE_OK) st = view_check_finite(values, "init_dual");
+        if (st != NE_OK) return st;
+        if (values->cols != 1)
+            return ne_fail(NE_INVALID_ARGUMENT, "init_dual: %zu x %zu, one column is needed", values->rows,
+                           values->cols);
+        copy = memory_new(&affinity->context->memory, values->rows, sizeof *copy);
+        if (!copy) return NE_OUT_OF_MEMORY;
+        for (size_t i = 0; i < values->rows; i++) copy[i] = view_get(values, i, 0);
+    }
+    memory_free(&affinity->context->memory, affinity->start);
+    affinity->start      = copy;
+    affinity->start_rows = values ? values->rows : 0;
+    return NE_OK;
+}
+
 ne_status ne_affinity_get_array(const ne_affinity *affinity, const char *name, double *values, size_t count)
 {
     size_t step;

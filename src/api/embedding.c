@@ -139,8 +139,7 @@ ne_status ne_estimate_memory(const ne_embedding *embedding, size_t n, size_t d, 
     if (dtype != NE_F32 && dtype != NE_F64)
         return ne_fail(NE_INVALID_ARGUMENT, "dtype: %d, f32 or f64 are taken", dtype);
     if (d < 1) return ne_fail(NE_INVALID_ARGUMENT, "d: 0 columns, at least 1 is needed");
-    const ne_dense x = {.struct_size = sizeof x, .rows = n, .cols = d, .stride = d, .dtype = dtype};
-    return embedding_estimate(embedding, &x, bytes);
+    return embedding_estimate(embedding, n, d, dtype, NULL, bytes);
 }
 
 /* --- Fit --------------------------------------------------------------------------------------------------------- */

@@ -40,6 +40,21 @@ ne_status ne_embedding_fit_sparse(ne_embedding *e, const ne_csr *x, const ne_den
     return st;
 }
 
+ne_status ne_estimate_memory_sparse(const ne_embedding *embedding, size_t n, size_t d, size_t entries, int32_t dtype,
+                                    size_t *bytes)
+{
+    ne_status st;
+    if (!embedding || !bytes) return api_null(!embedding ? "embedding" : "bytes");
+    if (dtype != NE_F32 && dtype != NE_F64)
+        return ne_fail(NE_INVALID_ARGUMENT, "dtype: %d, f32 or f64 are taken", dtype);
+    if (n < 1 || d < 1)
+        return ne_fail(NE_INVALID_ARGUMENT, "x: %zu x %zu, at least one row and one column are needed", n, d);
+    if ((st = sparse_check_columns(d, "d")) != NE_OK) return st;
+    if (entries / d > n || (entries / d == n && entries % d > 0))
+        return ne_fail(NE_INVALID_ARGUMENT, "entries: %zu, there is room for %zu x %zu", entries, n, d);
+    return embedding_estimate(embedding, n, d, dtype, &entries, bytes);
+}
+
 ne_status ne_embedding_transform_sparse(const ne_embedding *e, const ne_csr *x, const ne_dense *y)
 {
     sparse    rows = {0};

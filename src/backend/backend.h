@@ -204,6 +204,11 @@ struct ne_backend {
      * where no product overflows. Of x only the shape and the type are looked at. */
     double (*knn_bytes)(const ne_context *context, const knn_request *request);
     double (*pca_bytes)(const ne_context *context, double n, double d, int is_float, double count);
+    /* Of sparse rows with so many entries, of which nothing but that is known. NaN, and the error is told: knn_sparse()
+     * would refuse with NE_UNSUPPORTED. */
+    double (*knn_sparse_bytes)(const ne_context *context, const knn_request *request, double entries);
+    double (*pca_sparse_bytes)(const ne_context *context, double n, double d, double entries, int32_t dtype,
+                               double count);
     double (*repulsion_bytes)(const ne_context *context, const repulsion_plan *plan); /* kept from step to step */
     double (*negatives_bytes)(const ne_context *context, const negatives_job *job);
 };

@@ -23,6 +23,12 @@ static int by_column(const void *a, const void *b)
 
 /* --- Checks. */
 
+ne_status sparse_check_columns(size_t cols, const char *name)
+{
+    return cols > MOST_COLUMNS ? ne_fail(NE_UNSUPPORTED, "%s: %zu columns are more than %d", name, cols, MOST_COLUMNS)
+                               : NE_OK;
+}
+
 static ne_status check_shape(const ne_csr *x, const char *name)
 {
     if (!x) return ne_fail(NE_INVALID_ARGUMENT, "%s: a null pointer", name);
@@ -34,8 +40,7 @@ static ne_status check_shape(const ne_csr *x, const char *name)
     if (x->dtype != NE_F32 && x->dtype != NE_F64)
         return ne_fail(NE_INVALID_ARGUMENT, "%s: dtype %d is neither NE_F32 nor NE_F64", name, (int)x->dtype);
     if (x->place != NE_HOST) return ne_fail(NE_UNSUPPORTED, "%s: only host memory is taken", name);
-    if (x->cols > MOST_COLUMNS)
-        return ne_fail(NE_UNSUPPORTED, "%s: %zu columns are more than %d", name, x->cols, MOST_COLUMNS);
+    if (x->cols > MOST_COLUMNS) return sparse_check_columns(x->cols, name);
     if (!x->start) return ne_fail(NE_INVALID_ARGUMENT, "%s: start is a null pointer", name);
     if (x->start[0] != 0)
         return ne_fail(NE_INVALID_ARGUMENT, "%s: start[0] is %lld, not 0", name, (long long)x->start[0]);
@@ -154,6 +159,12 @@ done:
     memory_free(mem, twice);
     if (st != NE_OK) sparse_clear(mem, made);
     return st;
+}
+
+double sparse_bytes(double rows, double entries, int32_t dtype)
+{
+    const double value = dtype == NE_F32 ? sizeof(float) : sizeof(double);
+    return (rows + 1) * sizeof(int64_t) + entries * (sizeof(int32_t) + value);
 }
 
 void sparse_clear(const ne_allocator *mem, sparse *with)

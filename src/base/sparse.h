@@ -19,6 +19,10 @@ typedef struct sparse {
  * device; more than 2^31 - 3 columns. NE_OUT_OF_MEMORY. */
 ne_status sparse_take(ne_context *context, const ne_csr *from, const char *name, sparse *made);
 void      sparse_clear(const ne_allocator *mem, sparse *with);
+/* What it takes in that form, for estimates. */
+double sparse_bytes(double rows, double entries, int32_t dtype);
+/* What sparse_take() says of a shape. */
+ne_status sparse_check_columns(size_t cols, const char *name);
 
 /* As the rest of the library takes them: a ne_csr below this line, and anywhere behind the door, is in that form. */
 static inline ne_csr sparse_view(const sparse *x)

@@ -24,6 +24,8 @@ const ne_backend backend_cpu = {
     .update           = cpu_update,
     .knn_bytes        = cpu_knn_bytes,
     .pca_bytes        = cpu_pca_bytes,
+    .knn_sparse_bytes = cpu_knn_sparse_bytes,
+    .pca_sparse_bytes = cpu_pca_sparse_bytes,
     .repulsion_bytes  = cpu_repulsion_bytes,
     .negatives_bytes  = cpu_negatives_bytes,
 };

@@ -42,6 +42,17 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t rows_of_block(size_t n)
+{
+    return n < 8 * BLOCK ? SMALL_BLOCK : BLOCK;
+}
+
+/* What the search keeps of a row, so that the k nearest are among them. */
+static size_t list_length(size_t k)
+{
+    return k + 16 + k / 8;
+}
+
 static ne_status create(ne_context *context, const knn_sparse_rows *rows, size_t k, size_t lists, tournament *t)
 {
     const ne_allocator *mem = &context->memory;
@@ -50,8 +61,8 @@ static ne_status create(ne_context *context, const knn_sparse_rows *rows, size_t
     t->rows      = rows;
     t->k         = k;
     t->available = n - (t->skip_self ? 1 : 0);
-    t->keep      = smaller(k + 16 + k / 8, t->available);
-    t->block     = n < 8 * BLOCK ? SMALL_BLOCK : BLOCK;
+    t->keep      = smaller(list_length(k), t->available);
+    t->block     = rows_of_block(n);
     t->threads   = knn_threads(context, (double)n * (double)n);
     st           = top_k_create(mem, lists, t->keep, &t->lists);
     t->zeros     = memory_zero(mem, PANEL, sizeof *t->zeros);
@@ -260,6 +271,14 @@ static ne_status search(ne_context *context, const knn_sparse_rows *rows, size_t
     return st;
 }
 
+static ne_status check_method(knn_method method)
+{
+    return method == KNN_AUTO || method == KNN_EXACT
+               ? NE_OK
+               : ne_fail(NE_UNSUPPORTED, "knn: %s is not there for sparse rows; auto and exact are",
+                         method == KNN_FAISS ? "faiss" : "approximate");
+}
+
 ne_status cpu_knn_sparse(ne_context *context, const knn_request *request, knn_result *result)
 {
     const ne_allocator *mem = &context->memory;
@@ -270,9 +289,7 @@ ne_status cpu_knn_sparse(ne_context *context, const knn_request *request, knn_re
 
     *result = (knn_result){0};
     if (k < 1 || k >= n) return ne_fail(NE_OUT_OF_RANGE, "n_neighbors: %zu is outside [1, n - 1] = [1, %zu]", k, n - 1);
-    if (request->method != KNN_AUTO && request->method != KNN_EXACT)
-        return ne_fail(NE_UNSUPPORTED, "knn: %s is not there for sparse rows; auto and exact are",
-                       request->method == KNN_FAISS ? "faiss" : "approximate");
+    if ((st = check_method(request->method)) != NE_OK) return st;
     st = knn_sparse_rows_create(context, request->sparse, request->metric, &rows);
     if (st == NE_OK) st = knn_answer_create(context, &rows.distinct, k, &answer);
     if (st == NE_OK)
@@ -282,4 +299,20 @@ ne_status cpu_knn_sparse(ne_context *context, const knn_request *request, knn_re
     knn_answer_clear(mem, &answer);
     knn_sparse_rows_clear(mem, &rows);
     return st;
+}
+
+double cpu_knn_sparse_bytes(const ne_context *context, const knn_request *request, double entries)
+{
+    const size_t rows = request->sparse->rows, block = rows_of_block(rows), near_k = request->k + 1;
+    const double n = (double)rows, width = (double)request->sparse->cols + KNN_SPARSE_EXTRA;
+    const double threads   = context_threads(context);
+    const int    all_pairs = near_k >= rows / 4;
+    const double answers   = n * (double)(request->k + near_k) * (sizeof(int32_t) + sizeof(float));
+    double       kept, bytes = knn_sparse_rows_bytes(n, &kept);
+
+    if (check_method(request->method) != NE_OK || knn_sparse_check_metric(request->metric) != NE_OK) return NAN;
+    kept += answers + threads * ((double)(block * PANEL) * sizeof(float) + width * (sizeof(uint32_t) + sizeof(double)));
+    kept += top_k_bytes(all_pairs ? threads : n, fmin((double)list_length(near_k), n)) + n;
+    if (!all_pairs) kept += knn_sparse_index_bytes(n, width, entries, block);
+    return kept < bytes ? bytes : kept; /* NaN stays */
 }

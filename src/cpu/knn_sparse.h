@@ -8,4 +8,8 @@
  * method other than exact search; NE_CANCELLED; NE_OUT_OF_MEMORY. */
 ne_status cpu_knn_sparse(ne_context *context, const knn_request *request, knn_result *result);
 
+/* For estimates, by the shape of request->sparse: rows of which some are equal, columns as frequent as words are. NaN:
+ * NE_UNSUPPORTED, with its text. */
+double cpu_knn_sparse_bytes(const ne_context *context, const knn_request *request, double entries);
+
 #endif

@@ -8,6 +8,8 @@
 
 #include "cpu/lanes.h"
 
+#include <math.h>
+
 /* --- Making: one transposition, then a walk over the columns that appends to every group. */
 
 typedef struct by_column {
@@ -112,6 +114,11 @@ static void groups_clear(const ne_allocator *mem, knn_sparse_groups *groups)
     *groups = (knn_sparse_groups){0};
 }
 
+static ne_status check_entries(double entries)
+{
+    return entries > UINT32_MAX ? ne_fail(NE_UNSUPPORTED, "x: %.0f entries, 2^32 are too many", entries) : NE_OK;
+}
+
 ne_status knn_sparse_index_create(ne_context *context, const knn_sparse_rows *rows, size_t block,
                                   knn_sparse_index *made)
 {
@@ -126,7 +133,7 @@ ne_status knn_sparse_index_create(ne_context *context, const knn_sparse_rows *ro
         const size_t i = knn_sparse_source(rows, id);
         entries += (size_t)(x->start[i + 1] - x->start[i]);
     }
-    if (entries > UINT32_MAX) return ne_fail(NE_UNSUPPORTED, "x: %zu entries, 2^32 are too many", entries);
+    if ((st = check_entries((double)entries)) != NE_OK) return st;
     st = transpose(mem, rows, entries, &columns);
     if (st == NE_OK) st = group_rows(mem, &columns, rows->width, rows->count, KNN_SPARSE_LANES, &made->panels);
     if (st == NE_OK) st = group_rows(mem, &columns, rows->width, rows->count, block, &made->blocks);
@@ -150,6 +157,42 @@ void knn_sparse_map(const knn_sparse_groups *blocks, size_t block, uint32_t *at)
 void knn_sparse_unmap(const knn_sparse_groups *blocks, size_t block, uint32_t *at)
 {
     for (uint32_t l = blocks->first[block]; l < blocks->first[block + 1]; l++) at[blocks->column[l]] = 0;
+}
+
+/* --- Memory. */
+
+/* Columns that a group of so many rows has, where column j = 1, 2 .. width is in a row with chance min(1, c / j), as the
+ * jth most frequent word (Zipf): the sum of 1 - (1 - min(1, c / j))^rows, over j as steps of a twentieth. */
+static double columns_of_group(double width, double c, double rows)
+{
+    double sum = 0;
+    for (double j = 1, step; j <= width; j += step) {
+        step              = fmin(fmax(1, floor(j / 20)), width + 1 - j);
+        const double here = fmin(1, c / (j + 0.5 * (step - 1)));
+        sum += step * (here < 1 ? -expm1(rows * log1p(-here)) : 1);
+    }
+    return sum;
+}
+
+double knn_sparse_index_bytes(double rows, double width, double entries, size_t block)
+{
+    const double length   = entries / rows;
+    const double sizes[2] = {KNN_SPARSE_LANES, (double)block};
+    double low = 0, high = width, bytes = (width + 1) * sizeof(uint32_t) + (entries + KNN_SPARSE_EXTRA * rows) * 8;
+
+    if (check_entries(entries + KNN_SPARSE_EXTRA * rows) != NE_OK) return NAN;
+    for (int i = 0; i < 50; i++) { /* c, from the entries of a row */
+        const double c = (low + high) / 2;
+        if (columns_of_group(width, c, 1) < length) low = c;
+        else high = c;
+    }
+    for (int i = 0; i < 2; i++) {
+        const double groups = ceil(rows / sizes[i]);
+        const double lists  = fmin(entries, groups * columns_of_group(width, high, fmin(sizes[i], rows)));
+        bytes += groups * 4 * sizeof(uint32_t) + lists * (sizeof(uint32_t) + sizeof(int32_t)) +
+                 entries * (sizeof(uint16_t) + sizeof(float));
+    }
+    return bytes;
 }
 
 /* --- Sums. */

@@ -26,7 +26,9 @@ typedef struct knn_sparse_index {
 /* errors: NE_OUT_OF_MEMORY; NE_UNSUPPORTED: 2^32 entries or more. Clear a failed one too. */
 ne_status knn_sparse_index_create(ne_context *context, const knn_sparse_rows *rows, size_t block,
                                   knn_sparse_index *made);
-void      knn_sparse_index_clear(const ne_allocator *mem, knn_sparse_index *index);
+/* What that takes at most while it is made, for estimates; NaN: NE_UNSUPPORTED. */
+double knn_sparse_index_bytes(double rows, double width, double entries, size_t block);
+void   knn_sparse_index_clear(const ne_allocator *mem, knn_sparse_index *index);
 
 /* Where a column is among the lists of one block: the list's number and 1, or 0. at has rows->width zeros, and gets them
  * back. */

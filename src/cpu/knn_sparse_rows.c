@@ -105,6 +105,23 @@ static double look_at_values(knn_sparse_rows *rows, int *whole, int *floats)
     return largest;
 }
 
+ne_status knn_sparse_check_metric(const ne_metric_ops *metric)
+{
+    const metric_kind kind = metric_kind_of(metric);
+    return kind == METRIC_CHEBYSHEV || kind == METRIC_CUSTOM
+               ? ne_fail(NE_UNSUPPORTED,
+                         "metric: %s is not there for sparse rows; sqeuclidean, euclidean, cosine, angular, "
+                         "correlation, manhattan, hamming and jaccard are",
+                         metric->name)
+               : NE_OK;
+}
+
+double knn_sparse_rows_bytes(double n, double *kept)
+{
+    *kept = n * (sizeof(float) + 3 * sizeof(double) + 3 * sizeof(int32_t));
+    return fmax(*kept, knn_distinct_bytes(n) + 2 * n * sizeof(int32_t));
+}
+
 ne_status knn_sparse_rows_create(ne_context *context, const ne_csr *x, const ne_metric_ops *metric,
                                  knn_sparse_rows *made)
 {
@@ -115,11 +132,7 @@ ne_status knn_sparse_rows_create(ne_context *context, const ne_csr *x, const ne_
 
     *made      = (knn_sparse_rows){.x = x, .kind = kind, .width = x->cols + KNN_SPARSE_EXTRA, .scale = 1};
     made->unit = kind == METRIC_COSINE || kind == METRIC_CORRELATION;
-    if (kind == METRIC_CHEBYSHEV || kind == METRIC_CUSTOM)
-        return ne_fail(NE_UNSUPPORTED,
-                       "metric: %s is not there for sparse rows; sqeuclidean, euclidean, cosine, angular, "
-                       "correlation, manhattan, hamming and jaccard are",
-                       metric->name);
+    if ((st = knn_sparse_check_metric(metric)) != NE_OK) return st;
     if ((st = knn_distinct_find_sparse(context, x, &made->distinct)) != NE_OK) return st;
     made->count  = made->distinct.count;
     made->half   = memory_new(mem, made->count, sizeof *made->half);

@@ -36,6 +36,10 @@ typedef struct knn_sparse_rows {
     double        longest;
 } knn_sparse_rows;
 
+/* errors: NE_UNSUPPORTED: there is no such form of the metric. */
+ne_status knn_sparse_check_metric(const ne_metric_ops *metric);
+/* What it takes at most while it is made, and afterwards, for estimates: where some rows are equal. */
+double knn_sparse_rows_bytes(double n, double *kept);
 /* errors: NE_UNSUPPORTED: the metric has no such form; NE_OUT_OF_MEMORY. Clear a failed one too. */
 ne_status knn_sparse_rows_create(ne_context *context, const ne_csr *x, const ne_metric_ops *metric,
                                  knn_sparse_rows *made);

@@ -298,7 +298,7 @@ static double subspace_bytes(double n, double r)
 }
 
 /* Of a matrix of n rows: by subspace or, with what dsyevr asks for, by LAPACK. */
-static double solve_bytes(double n, double count)
+double pca_eigen_bytes(double n, double count)
 {
     const double whole = (n * count + 32 * n) * sizeof(double);
     return n > SMALL && count <= FEW ? fmax(whole, subspace_bytes(n, (double)vectors_for((size_t)n, (size_t)count, 0)))
@@ -310,9 +310,9 @@ double cpu_pca_bytes(const ne_context *context, double n, double d, int is_float
     const double threads = context_threads(context);
     double       most;
     if (d <= DENSE && d <= n) {
-        most = d * d * sizeof(double) + fmax(pca_covariance_bytes(d, is_float, threads), solve_bytes(d, count));
+        most = d * d * sizeof(double) + fmax(pca_covariance_bytes(d, is_float, threads), pca_eigen_bytes(d, count));
     } else if (n <= DENSE) {
-        most = fmax(fmax(pca_gram_bytes(n, d, is_float, threads), solve_bytes(n, count)),
+        most = fmax(fmax(pca_gram_bytes(n, d, is_float, threads), pca_eigen_bytes(n, count)),
                     pca_combine_bytes(d, count, threads));
         most += (n * n + count * n) * sizeof(double);
     } else {

@@ -16,6 +16,9 @@ double cpu_pca_bytes(const ne_context *context, double n, double d, int is_float
 ne_status pca_eigen_top(ne_context *context, size_t n, double *matrix, size_t count, uint64_t seed, double *values,
                         double *vectors);
 
+/* What that takes beside its matrices, for estimates. */
+double pca_eigen_bytes(double n, double count);
+
 /* From the first `count` eigenpairs of X^T X, the vectors of about unit length or lost in rounding, to what a pca_job
  * promises of n rows of d columns: rows orthonormal and with their signs, variances with divisor n - 1. */
 void pca_finish(size_t n, size_t d, size_t count, double *components, double *variance);

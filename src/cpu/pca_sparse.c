@@ -351,6 +351,11 @@ done:
     return st;
 }
 
+static size_t vectors_for(size_t n, size_t d, size_t count)
+{
+    return smaller((count + 13 + count / 4) / 4 * 4, smaller(n, d));
+}
+
 ne_status cpu_pca_sparse(ne_context *context, const pca_job *job)
 {
     const ne_csr *x = job->sparse;
@@ -369,7 +374,7 @@ ne_status cpu_pca_sparse(ne_context *context, const pca_job *job)
     } else if (n <= DENSE) {
         st = solve_gram(context, job);
     } else {
-        st = operator_create(context, x, job->mean, smaller((count + 13 + count / 4) / 4 * 4, smaller(n, d)), &s);
+        st = operator_create(context, x, job->mean, vectors_for(n, d, count), &s);
         if (st == NE_OK) st = subspace(context, &s, count, job->seed, job->variance, job->components, &converged);
         if (!converged) context_log(context, NE_LOG_INFO, "pca: the last components are close to others in variance");
     }
@@ -378,4 +383,20 @@ done:
     blas_leave();
     operator_clear(&context->memory, &s);
     return st;
+}
+
+double cpu_pca_sparse_bytes(const ne_context *context, double n, double d, double entries, int32_t dtype, double count)
+{
+    const double columns = sparse_bytes(d, entries, dtype), longer = fmax(n, d), threads = context_threads(context);
+    double       most = 0;
+    if (d <= DENSE && d <= n) {
+        most = d * d * sizeof(double) + pca_eigen_bytes(d, count);
+    } else if (n <= DENSE) {
+        most = (n * n + n * (3 * count + 1) + d * (threads + count) + longer / BLOCK * count) * sizeof(double) +
+               pca_eigen_bytes(n, count);
+    } else {
+        const double r = (double)vectors_for((size_t)n, (size_t)d, (size_t)count);
+        most = (n * r + longer / BLOCK * r + d * (5 * r + 1) + 2 * r * r + 70 * r) * sizeof(double); /* one of a QR */
+    }
+    return columns + most;
 }

@@ -94,8 +94,9 @@ void      embedding_free(ne_embedding *embedding);
 ne_status embedding_start(ne_embedding *embedding, const ne_graph *graph, const ne_dense *x, const ne_csr *rows);
 ne_status embedding_step(ne_embedding *embedding, size_t k);
 ne_status embedding_read(const ne_embedding *embedding, const ne_dense *y);
-/* See ne_estimate_memory(). */
-ne_status embedding_estimate(const ne_embedding *embedding, const ne_dense *x, size_t *bytes);
+/* See ne_estimate_memory() and ne_estimate_memory_sparse(); entries: NULL for dense rows. */
+ne_status embedding_estimate(const ne_embedding *embedding, size_t n, size_t d, int32_t dtype, const size_t *entries,
+                             size_t *bytes);
 /* x and y are checked, and y has as many rows as x. errors: NE_UNSUPPORTED, NE_NOT_FITTED, NE_INVALID_ARGUMENT. */
 ne_status embedding_transform(const ne_embedding *embedding, const ne_dense *x, const ne_dense *y);
 void      fit_free(ne_context *context, const ne_method_ops *ops, fit *old);
@@ -138,6 +139,8 @@ static inline void *state_method(const loop_state *s)
 loop_state state_layout(const ne_embedding *e, size_t n, size_t c);
 /* What is wrong with so many rows, whatever is in them. */
 ne_status fit_check_rows(const ne_embedding *e, size_t n);
+/* What is wrong with rows that are sparse. */
+ne_status fit_check_sparse(const ne_embedding *e);
 /* What plan() makes of the problem; plan->n is 0 where no repulsion of the backend is wanted. */
 ne_status     fit_plan(const ne_embedding *e, const ne_problem *problem, void *method, ne_terms *terms,
                        output_kernel *kernel, repulsion_plan *plan);

@@ -14,6 +14,12 @@ ne_status fit_check_rows(const ne_embedding *e, size_t n)
     return st;
 }
 
+ne_status fit_check_sparse(const ne_embedding *e)
+{
+    return e->base.keep_data ? ne_fail(NE_UNSUPPORTED, "keep_data: true keeps a copy of dense rows, and x is sparse")
+                             : NE_OK;
+}
+
 ne_status fit_check_input(const ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_csr *rows,
                           size_t *n)
 {
@@ -27,8 +33,7 @@ ne_status fit_check_input(const ne_embedding *e, const ne_graph *graph, const ne
     if (graph) *n = graph->matrix.rows;
     if (x) *n = x->rows;
     if (rows) *n = rows->rows;
-    if (rows && e->base.keep_data)
-        return ne_fail(NE_UNSUPPORTED, "keep_data: true keeps a copy of dense rows, and x is sparse");
+    if (rows && (st = fit_check_sparse(e)) != NE_OK) return st;
     /* Bounds on neighbors have no meaning for an affinity. */
     return graph && graph->kind == NE_GRAPH_AFFINITY && *n >= 2 ? NE_OK : fit_check_rows(e, *n);
 }

@@ -34,6 +34,7 @@ ne_status graph_new(ne_context *context, ne_graph **graph)
     if (!made) return NE_OUT_OF_MEMORY;
     made->context = context;
     context_hold(context);
+    made->options.names = &knn_option_names;
     if ((st = options_add(mem, &made->options, "graph", graph_options, sizeof graph_options / sizeof *graph_options,
                           sizeof(ne_option), &made->params)) != NE_OK ||
         (st = options_add(mem, &made->options, "k-NN", knn_options, knn_option_count, sizeof(ne_option), &made->knn)) !=

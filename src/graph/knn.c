@@ -88,6 +88,10 @@ const ne_option knn_options[] = {
 };
 const size_t knn_option_count = sizeof knn_options / sizeof *knn_options;
 
+static const option_alias aliases[] = {
+    {"faiss_index_type", "faiss_index"}, {"faiss_M", "faiss_pq_m"}, {"faiss_nbits", "faiss_pq_bits"}};
+const option_names knn_option_names = {.aliases = aliases, .alias_count = sizeof aliases / sizeof *aliases};
+
 /* Of one of x and rows, which has n rows. */
 static ne_status build(ne_context *context, const knn_params *params, uint64_t seed, size_t n, const ne_dense *x,
                        const ne_csr *rows, size_t k, const progress *report_to, csr *to, knn_report *report)

@@ -14,6 +14,8 @@ typedef struct knn_params {
 
 extern const ne_option knn_options[];
 extern const size_t    knn_option_count;
+/* TorchDR's names of those of FAISS, for a set of options that has no others. */
+extern const option_names knn_option_names;
 
 typedef struct knn_report {
     double recall, seconds;

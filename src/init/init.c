@@ -180,3 +180,10 @@ double init_pca_bytes(const ne_context *context, double n, double d, int is_floa
     const double count = fmin(c, fmin(n, d));
     return (d + count + count * d) * sizeof(double) + context->backend->pca_bytes(context, n, d, is_float, count);
 }
+
+double init_pca_sparse_bytes(const ne_context *context, double n, double d, double entries, int32_t dtype, double c)
+{
+    const double count = fmin(c, fmin(n, d));
+    return (d + 2 * count + count * d) * sizeof(double) +
+           context->backend->pca_sparse_bytes(context, n, d, entries, dtype, count);
+}

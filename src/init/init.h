@@ -14,6 +14,7 @@ ne_status init_pca_sparse(ne_context *context, const ne_csr *x, size_t c, double
                           float *z);
 /* What it takes beside x and z, for estimates. */
 double init_pca_bytes(const ne_context *context, double n, double d, int is_float, double c);
+double init_pca_sparse_bytes(const ne_context *context, double n, double d, double entries, int32_t dtype, double c);
 /* Standard normal numbers keyed by (seed, row), scaled likewise. */
 void init_random(size_t n, size_t c, double scaling, int divisor_n1, uint64_t seed, float *z);
 

@@ -10,7 +10,7 @@
  * of -1/2 delta^2 less its row and column means, which are real distances and so make a positive matrix. There is more than
  * one minimum, so the principal components of the data are a second start, and the lower end is kept.
  *
- * Time n^3 for delta, n^2 c for a step. Memory 16 n^2 bytes, most of it while delta is made. */
+ * Time n^3 for delta, n^2 c for a step. Memory 12 n^2 bytes, most of it for the eigenvectors. */
 #include "base/blas.h"
 #include "base/clones.h"
 #include "base/context.h"
@@ -328,7 +328,7 @@ static ne_status phate_get_array(const void *state, const char *name, const doub
 const ne_method_ops method_phate = {
     .struct_size  = sizeof(ne_method_ops),
     .name         = "phate",
-    .help         = "distances between the ends of random walks by metric scaling (PHATE), in memory of 16 n^2 bytes",
+    .help         = "distances between the ends of random walks by metric scaling (PHATE), in memory of 12 n^2 bytes",
     .options      = phate_options,
     .option_count = sizeof phate_options / sizeof *phate_options,
     .option_size  = sizeof(ne_option),

@@ -171,18 +171,19 @@ static int bench_run(bench *b)
     repulse_tree  *with    = NULL;
     repulsion_plan plan    = {
            .n = b->n, .c = b->c, .kernel = &b->kernel, .method = NE_REPULSION_BARNES_HUT, .accuracy = b->accuracy};
-    attraction_job attract = {.n = b->n, .c = b->c, .row1 = b->n, .p = &p, .z = b->z, .f = b->attraction, .kernel = &b->kernel};
-    repulsion_job  pairs = {b->z, exact, 0, rows, 0}, far = {b->z, b->repulsion, 0, b->n, 0};
-    update_job     update = {.n          = b->n,
-                             .c          = b->c,
-                             .attraction = b->attraction,
-                             .repulsion  = b->repulsion,
-                             .gains      = b->gains,
-                             .u          = b->u,
-                             .z          = b->z,
-                             .momentum   = 0.5,
-                             .max_step   = 5};
-    int            ok     = exact && repulse_tree_create(b->context, &plan, &with) == NE_OK;
+    attraction_job attract = {
+        .n = b->n, .c = b->c, .row1 = b->n, .p = &p, .z = b->z, .f = b->attraction, .kernel = &b->kernel};
+    repulsion_job pairs = {b->z, exact, 0, rows, 0}, far = {b->z, b->repulsion, 0, b->n, 0};
+    update_job    update = {.n          = b->n,
+                            .c          = b->c,
+                            .attraction = b->attraction,
+                            .repulsion  = b->repulsion,
+                            .gains      = b->gains,
+                            .u          = b->u,
+                            .z          = b->z,
+                            .momentum   = 0.5,
+                            .max_step   = 5};
+    int           ok     = exact && repulse_tree_create(b->context, &plan, &with) == NE_OK;
 
     for (size_t r = 0; ok && r < b->runs; r++) {
         double at[6];

@@ -5,7 +5,7 @@ usage: pip install torchdr==0.5; tests/oracle/affinities_torchdr.py > tests/orac
 
 200 points in three clusters, in double precision, each affinity under two metrics with settings at which TorchDR's own solvers
 converge, over all pairs and, where it has that form, over neighbors; four rows of each. A tolerance is relative, and the largest
-entry times 1e-7 is let pass on top. With them the defaults of the constructors' parameters, for which libne has options.
+entry times 1e-7 is let pass on top. With them every parameter of the constructors and its default.
 """
 import inspect
 import sys
@@ -63,17 +63,6 @@ def dense(p):
     return whole
 
 
-# Parameters that are no options, and why.
-ELSEWHERE = {
-    "self", "device", "backend", "compile", "distributed", "input_layout", "verbose", "random_state", "_pre_processed",  # a context's
-    "with_grad", "init_dual",  # no gradient goes through an input affinity; solvers start from the data
-}
-NEWTON = {"lr", "optimizer", "check_interval"}  # of a gradient descent that libne has Newton's method for
-NONE = {
-    "entropic": {"zero_diag", "max_iter"},  # a graph has no diagonal; TSNE's max_iter_affinity, which is 100, is the option
-    "umap": {"zero_diag"}, "pacmap": {"zero_diag"},
-    "symmetric_entropic": NEWTON, "doubly_stochastic_quadratic": NEWTON,
-}
 CLASSES = {
     "entropic": ta.EntropicAffinity, "symmetric_entropic": ta.SymmetricEntropicAffinity, "sinkhorn": ta.SinkhornAffinity,
     "doubly_stochastic_quadratic": ta.DoublyStochasticQuadraticAffinity, "normalized_gaussian": ta.NormalizedGaussianAffinity,
@@ -83,13 +72,13 @@ CLASSES = {
 
 
 def defaults():
-    """Affinity, option and default of each parameter; what a method would call max_iter or tol, it calls by a longer name."""
+    """Affinity, name and default of each parameter; axes both of them are called all, as in libne."""
     for affinity, kind in CLASSES.items():
         for name, parameter in inspect.signature(kind.__init__).parameters.items():
-            if name not in ELSEWHERE | NONE.get(affinity, set()):
+            if name != "self":
                 value = parameter.default
                 text = "all" if value == (0, 1) else str(value).lower() if isinstance(value, bool) else str(value)
-                yield affinity, {"max_iter": "max_iter_affinity", "tol": "tol_affinity"}.get(name, name), text
+                yield affinity, name, text
 
 
 def main():
