@@ -165,11 +165,11 @@ void knn_sparse_unmap(const knn_sparse_groups *blocks, size_t block, uint32_t *a
  * jth most frequent word (Zipf): the sum of 1 - (1 - min(1, c / j))^rows, over j as steps of a twentieth. */
 static double columns_of_group(double width, double c, double rows)
 {
-    double sum = 0;
-    for (double j = 1, step; j <= width; j += step) {
-        step              = fmin(fmax(1, floor(j / 20)), width + 1 - j);
-        const double here = fmin(1, c / (j + 0.5 * (step - 1)));
+    double sum = 0, j = 1;
+    while (j <= width) {
+        const double step = fmin(fmax(1, floor(j / 20)), width + 1 - j), here = fmin(1, c / (j + 0.5 * (step - 1)));
         sum += step * (here < 1 ? -expm1(rows * log1p(-here)) : 1);
+        j += step;
     }
     return sum;
 }
