@@ -120,7 +120,8 @@ static void tile_values(void *user, const pairs_tile *t)
         for (size_t c = 0; c < cols; c++) to[c] = job->factor[i] * row[c];
         for (size_t c = 0; c < cols; c++) row[c] *= job->factor[t->col0 + c];
     }
-    if (t->row0 != t->col0) pairs_mirror(rows, cols, k, job->all + t->col0 * t->stride + t->row0, t->stride);
+    if (t->row0 != t->col0)
+        pairs_mirror(rows, cols, k, PAIRS_TILE, job->all + t->col0 * t->stride + t->row0, t->stride);
 }
 
 static ne_status fill_by_tiles(const dense_affinity *a, const float_kernel *kernel)
@@ -339,9 +340,9 @@ ne_status affinity_dense(ne_context *context, const ne_affinity_ops *ops, const 
     return st;
 }
 
-/* The rows and, up to PAIRS_DIRECT columns, those by columns, or beyond a block of them in strips; a solver's numbers and rows in work for each thread. The
- * solvers of symmetric_entropic and sinkhorn keep lists of the pairs that matter: with the usual options about 500 a row,
- * of few rows about 0.2 of all. */
+/* The rows and, up to PAIRS_DIRECT columns, those by columns, or beyond a block of them in strips; a solver's numbers and
+ * rows in work for each thread. The solvers of symmetric_entropic and sinkhorn keep lists of the pairs that matter: with
+ * the usual options about 500 a row, of few rows about 0.2 of all. */
 double affinity_dense_bytes(const ne_context *context, const ne_affinity_ops *ops, double n, double d)
 {
     const double block   = d <= PAIRS_DIRECT ? n : fmin(n, PAIRS_BLOCK);

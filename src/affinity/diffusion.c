@@ -1,14 +1,14 @@
 /* affinity/diffusion.c: see diffusion.h.
  *
- * Few entries of a kernel that falls fast count. A product with a list of those takes n times their number, about
- * 1.5 times as long a term as a dense one of n^3. From B, the power is squared or multiplied by B once more, the leading
+ * Few entries of a kernel that falls fast count. A product with a list of those takes n times their number, LIST_TERM
+ * times as long a term as a dense one of n^3. From B, the power is squared or multiplied by B once more, the leading
  * bits of t first; a square by a dense product, or by as many with the list as the power has come to, if that is less. */
 #include "affinity/diffusion.h"
 
+#include "affinity/pairs.h"
 #include "base/blas.h"
 #include "base/clones.h"
 #include "cpu/gather.h"
-#include "cpu/lanes.h"
 
 #include <omp.h>
 #include <string.h>
@@ -33,22 +33,6 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* to[j][i] = from[i][j], in squares of eight. */
-NE_CLONES static void diffusion_mirror(size_t rows, size_t cols, const float *restrict from, size_t stride,
-                                       float *restrict to, size_t to_stride)
-{
-    const size_t whole = rows / LANES * LANES, wide = cols / LANES * LANES;
-    for (size_t j = 0; j < wide; j += LANES)
-        for (size_t i = 0; i < whole; i += LANES) {
-            lanes v[LANES];
-            for (size_t k = 0; k < LANES; k++) v[k] = lanes_load(from + (i + k) * stride + j);
-            lanes_transpose(v);
-            for (size_t k = 0; k < LANES; k++) lanes_store(to + (j + k) * to_stride + i, v[k]);
-        }
-    for (size_t j = 0; j < cols; j++)
-        for (size_t i = j < wide ? whole : 0; i < rows; i++) to[j * to_stride + i] = from[i * stride + j];
-}
-
 /* --- Dense products. */
 
 typedef struct dense_job {
@@ -65,8 +49,7 @@ static void make_tile(const dense_job *job, size_t i0, size_t i1, size_t j0, siz
     blas_sgemm_nt(i1 - i0, j1 - j0, job->n, job->alpha, job->a.at + i0 * job->a.stride, job->a.stride,
                   job->b.at + j0 * job->b.stride, job->b.stride, 0, to, job->c.stride);
     if (job->finish) job->finish(job->user, i0, i1, j0, j1, job->c);
-    if (i0 != j0)
-        diffusion_mirror(i1 - i0, j1 - j0, to, job->c.stride, job->c.at + j0 * job->c.stride + i0, job->c.stride);
+    if (i0 != j0) pairs_mirror(i1 - i0, j1 - j0, to, job->c.stride, job->c.at + j0 * job->c.stride + i0, job->c.stride);
     else
         for (size_t i = i0; i < i1; i++)
             for (size_t j = i + 1; j < i1; j++) job->c.at[j * job->c.stride + i] = job->c.at[i * job->c.stride + j];
@@ -253,7 +236,7 @@ static void multiply_panel(const entry_list *list, size_t j0, square_matrix x, s
             for (size_t j = from; i >= above && j < width; j++)
                 c.at[(j0 + j) * c.stride + i0 + i] = sums[i * PANEL + j];
         }
-        diffusion_mirror(above, width, sums, PANEL, c.at + j0 * c.stride + i0, c.stride);
+        pairs_mirror(above, width, sums, PANEL, c.at + j0 * c.stride + i0, c.stride);
     }
 }
 

@@ -85,8 +85,8 @@ ne_status pairs_visit_tiles(const ne_pairs *pairs, pairs_tile_fn visit, void *us
 int pairs_fill(const ne_pairs *pairs, size_t row0, size_t row1, float *out, size_t stride);
 int pairs_fill_from(const ne_pairs *pairs, size_t row0, size_t row1, size_t first, float *out, size_t stride);
 int pairs_fill_right(const ne_pairs *pairs, size_t row0, size_t row1, float *all, size_t stride);
-/* to[j][i] = from[i][j] of a tile whose rows are PAIRS_TILE apart. */
-void pairs_mirror(size_t rows, size_t cols, const float *from, float *to, size_t stride);
+/* to[j][i] = from[i][j]; rows are from_stride and stride apart. */
+void pairs_mirror(size_t rows, size_t cols, const float *from, size_t from_stride, float *to, size_t stride);
 
 /* pairs_rows.c: x as the tiles need it. */
 ne_status pairs_take_rows(ne_pairs *pairs, const ne_dense *x);

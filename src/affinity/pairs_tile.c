@@ -151,24 +151,24 @@ static int all_finite(const float *x, size_t rows, size_t cols)
 }
 
 /* to[j][i] = from[i][j], in squares of eight, along the rows that are written. */
-NE_CLONES static void pairs_transpose(size_t rows, size_t cols, const float *restrict from, float *restrict to,
-                                      size_t stride)
+NE_CLONES static void pairs_transpose(size_t rows, size_t cols, const float *restrict from, size_t from_stride,
+                                      float *restrict to, size_t stride)
 {
     const size_t whole = rows / LANES * LANES, wide = cols / LANES * LANES;
     for (size_t j = 0; j < wide; j += LANES)
         for (size_t i = 0; i < whole; i += LANES) {
             lanes v[LANES];
-            for (size_t k = 0; k < LANES; k++) v[k] = lanes_load(from + (i + k) * PAIRS_TILE + j);
+            for (size_t k = 0; k < LANES; k++) v[k] = lanes_load(from + (i + k) * from_stride + j);
             lanes_transpose(v);
             for (size_t k = 0; k < LANES; k++) lanes_store(to + (j + k) * stride + i, v[k]);
         }
     for (size_t j = 0; j < cols; j++)
-        for (size_t i = j < wide ? whole : 0; i < rows; i++) to[j * stride + i] = from[i * PAIRS_TILE + j];
+        for (size_t i = j < wide ? whole : 0; i < rows; i++) to[j * stride + i] = from[i * from_stride + j];
 }
 
-void pairs_mirror(size_t rows, size_t cols, const float *from, float *to, size_t stride)
+void pairs_mirror(size_t rows, size_t cols, const float *from, size_t from_stride, float *to, size_t stride)
 {
-    pairs_transpose(rows, cols, from, to, stride);
+    pairs_transpose(rows, cols, from, from_stride, to, stride);
 }
 
 static size_t tile_end(const ne_pairs *p, size_t begin)
@@ -216,7 +216,7 @@ int pairs_fill_from(const ne_pairs *p, size_t row0, size_t row1, size_t first, f
         float           tile[PAIRS_TILE * PAIRS_TILE];
         fill_tile(p, &s, p->packed, tile);
         bad |= !all_finite(tile, s.row1 - s.row0, row1 - row0);
-        pairs_mirror(s.row1 - s.row0, row1 - row0, tile, out + j0, stride);
+        pairs_mirror(s.row1 - s.row0, row1 - row0, tile, PAIRS_TILE, out + j0, stride);
     }
     return !bad;
 }
@@ -244,7 +244,7 @@ int pairs_fill_right(const ne_pairs *p, size_t row0, size_t row1, float *all, si
         take_values(p, &s, tile);
         for (size_t r = 0; r < rows; r++)
             memcpy(all + (j0 + r) * stride + own0, tile + r * PAIRS_TILE, cols * sizeof *tile);
-        if (own0 != j0) pairs_mirror(rows, cols, tile, all + own0 * stride + j0, stride);
+        if (own0 != j0) pairs_mirror(rows, cols, tile, PAIRS_TILE, all + own0 * stride + j0, stride);
     }
     return !bad;
 }

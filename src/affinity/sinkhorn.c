@@ -80,10 +80,10 @@ typedef struct sinkhorn_state {
     size_t                 n;
     double                *f, *lr, *kept, *kept_lr; /* lr = log r; those before a step */
     double                *step, *rhs, *work;
-    float                 *high, *low, *narrow; /* f in two floats; v of a product */
-    int32_t               *above;               /* SCALED_LEVELS a row */
-    double                *count;               /* terms of each row that go into the list */
-    float                  least;               /* which those are: above it */
+    float                 *high, *low; /* f in two floats */
+    int32_t               *above;      /* SCALED_LEVELS a row */
+    double                *count;      /* terms of each row that go into the list */
+    float                  least;      /* which those are: above it */
     scaled_kernel          scaled;
     int                    exact;   /* sums are in double */
     dual_hessian           hessian; /* own: M_ii; diagonal: r, not quite singular */
@@ -147,7 +147,8 @@ static ne_status product_row(void *user, size_t row, const float *c)
 {
     const sinkhorn_state *s = user;
     const kernel_row      r = row_of(s, row, c);
-    s->hessian.to[row] = s->hessian.diagonal[row] * s->hessian.v[row] + scaled_product(&s->scaled, &r, row, s->narrow);
+    s->hessian.to[row] =
+        s->hessian.diagonal[row] * s->hessian.v[row] + scaled_product(&s->scaled, &r, row, s->hessian.narrow);
     return NE_OK;
 }
 
@@ -295,12 +296,11 @@ static ne_status sinkhorn_solve(const void *params, const ne_pairs *pairs, ne_so
         s.count   = real + 9 * n;
         s.high    = low;
         s.low     = low + n;
-        s.narrow  = low + 2 * n;
         s.hessian = (dual_hessian){.pairs    = pairs,
                                    .n        = n,
                                    .diagonal = real + 10 * n,
                                    .own      = real + 11 * n,
-                                   .narrow   = s.narrow,
+                                   .narrow   = low + 2 * n,
                                    .row      = product_row,
                                    .user     = &s};
         st        = iterate(&s, solution);

@@ -33,7 +33,7 @@ enum {
     MARGIN_SMALL = 9,  /* so many more */
     FINENESSES   = 7,
     RADII        = 10,
-    EVERY        = 16, /* steps until the radius is chosen again */
+    EVERY        = 16, /* looks until the radius is chosen again: a step that weighs its ways looks twice */
     SAMPLES      = 512,
     TOO_WIDE     = 10000000
 };
