@@ -2,6 +2,7 @@
 #include "embedding/pace.h"
 
 #include <check.h>
+#include <math.h>
 
 /* Takes steps that cost `one` with one thread and `all` with all four; returns the seconds they took. */
 static double take(pace *p, int steps, double one, double all)
@@ -20,16 +21,31 @@ static double take(pace *p, int steps, double one, double all)
 START_TEST(all_threads_are_used_where_they_are_faster)
 {
     pace p = {0};
-    ck_assert_double_lt(take(&p, 500, 2, 1), 500 + 20);
+    ck_assert_double_lt(take(&p, 500, 2, 1), 500 + 10);
+}
+END_TEST
+
+/* Steps grow a hundredfold within 300, and every third takes four times as long as the others. */
+START_TEST(neither_growing_steps_nor_a_dear_one_now_and_then_send_it_alone)
+{
+    pace p     = {0};
+    int  alone = 0;
+    for (int i = 0; i < 300; i++) {
+        const int    threads = p.all == 4 ? pace_threads(&p) : 1;
+        const double grown   = exp(i * log(100.0) / 300) * (i % 3 ? 1 : 4);
+        alone += threads == 1;
+        pace_take(&p, 4, threads == 1 ? 1.7 * grown : grown);
+    }
+    ck_assert_int_lt(alone, 40);
 }
 END_TEST
 
 START_TEST(one_thread_is_used_where_it_is_faster)
 {
     pace p = {0};
-    ck_assert_double_lt(take(&p, 500, 1, 50), 500 + 10 * 50);
+    ck_assert_double_lt(take(&p, 500, 1, 50), 500 + 14 * 50);
     p = (pace){0};
-    ck_assert_double_lt(take(&p, 500, 1, 1.5), 500 + 20);
+    ck_assert_double_lt(take(&p, 500, 1, 1.5), 500 + 25);
 }
 END_TEST
 
@@ -37,7 +53,7 @@ START_TEST(it_notices_when_the_machine_becomes_busy_or_free)
 {
     pace p = {0};
     take(&p, 100, 2, 1);
-    ck_assert_double_lt(take(&p, 400, 2, 60), 2 * 400 + 8 * 60);
+    ck_assert_double_lt(take(&p, 400, 2, 60), 2 * 400 + 12 * 60);
     ck_assert_double_lt(take(&p, 1000, 2, 1), 1000 + 128 + 40);
 }
 END_TEST
@@ -59,6 +75,7 @@ Suite *pace_suite(void)
     Suite *s = suite_create("pace");
     TCase *t = tcase_create("pace");
     tcase_add_test(t, all_threads_are_used_where_they_are_faster);
+    tcase_add_test(t, neither_growing_steps_nor_a_dear_one_now_and_then_send_it_alone);
     tcase_add_test(t, one_thread_is_used_where_it_is_faster);
     tcase_add_test(t, it_notices_when_the_machine_becomes_busy_or_free);
     tcase_add_test(t, a_single_thread_needs_no_trial);

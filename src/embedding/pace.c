@@ -1,30 +1,90 @@
 /* embedding/pace.c: see pace.h. */
 #include "embedding/pace.h"
 
-/* The first WARM steps with all threads may be slower, but not MUCH slower. */
+#include <math.h>
+
 enum {
-    TRIAL        = 2,
-    FIRST_LENGTH = 32,
-    LAST_LENGTH  = 128,
-    WARM         = 3,
-    MUCH         = 3
+    TRIAL = 2,   /* steps */
+    AGAIN = 128, /* steps after which one thread is timed again in any case */
+    LEAST = 32,
+    MOST  = 128,
+    MUCH  = 3 /* so many times slower: two steps are enough to see it */
 };
+
+static double fastest(const pace *p, int64_t steps)
+{
+    double least = INFINITY;
+    for (int64_t i = 1; i <= steps && i <= p->taken; i++) least = fmin(least, p->recent[(p->taken - i) % PACE_RECENT]);
+    return least;
+}
+
+static void enter(pace *p, pace_phase phase)
+{
+    p->phase = phase;
+    p->taken = 0;
+}
+
+static void keep(pace *p, double seconds)
+{
+    p->recent[p->taken % PACE_RECENT] = seconds;
+    p->taken++;
+}
+
+static void rest(pace *p)
+{
+    enter(p, PACE_ALONE);
+    p->fresh = 1;
+}
+
+/* recent holds the steps of all threads before the trial; none at the start. */
+static void take_trial(pace *p, double seconds)
+{
+    p->one = p->taken++ ? fmin(p->one, seconds) : seconds;
+    if (p->taken == TRIAL) {
+        double all = INFINITY;
+        for (int i = 0; i < PACE_RECENT; i++)
+            if (p->recent[i] > 0) all = fmin(all, p->recent[i]);
+        if (all < INFINITY && p->one < all) rest(p);
+        else enter(p, PACE_ALL);
+    }
+}
+
+static void take_all(pace *p, double seconds)
+{
+    if (!p->taken)
+        for (int i = 0; i < PACE_RECENT; i++) p->recent[i] = 0;
+    keep(p, seconds);
+    const int slow = (p->taken >= PACE_RECENT && fastest(p, PACE_RECENT) > p->one) ||
+                     (p->taken >= 2 && fastest(p, 2) > MUCH * p->one);
+    if (p->taken > PACE_RECENT) p->fresh = 0;
+    if (slow && p->fresh) {
+        p->rest = p->rest < MOST ? 2 * p->rest : MOST;
+        rest(p);
+    } else if (slow || p->taken >= AGAIN) {
+        if (!slow) p->rest = LEAST;
+        enter(p, PACE_TRIAL);
+    }
+}
+
+static void take_alone(pace *p, double seconds)
+{
+    keep(p, seconds);
+    if (p->taken >= p->rest) {
+        p->one = fastest(p, PACE_RECENT);
+        enter(p, PACE_ALL);
+    }
+}
 
 int pace_threads(const pace *p)
 {
-    return p->taken < TRIAL || p->alone ? 1 : p->all;
+    return p->phase == PACE_ALL ? p->all : 1;
 }
 
 void pace_take(pace *p, int all, double seconds)
 {
-    if (p->all != all) *p = (pace){.all = all, .length = FIRST_LENGTH}; /* new, or the context's threads were set */
+    if (p->all != all) *p = (pace){.all = all, .rest = LEAST}; /* new, or the context's threads were set */
     if (all == 1) return;
-    if (p->taken < TRIAL) {
-        p->one_sum = (p->taken ? p->one_sum : 0) + seconds;
-    } else if (!p->alone) {
-        p->average = p->average > 0 ? 0.75 * p->average + 0.25 * seconds : seconds;
-        p->alone   = p->average > (p->taken < TRIAL + WARM ? MUCH : 1) * p->one_sum / TRIAL;
-    }
-    if (++p->taken >= p->length)
-        *p = (pace){.all = all, .length = p->length < LAST_LENGTH ? 2 * p->length : LAST_LENGTH};
+    if (p->phase == PACE_TRIAL) take_trial(p, seconds);
+    else if (p->phase == PACE_ALL) take_all(p, seconds);
+    else take_alone(p, seconds);
 }

@@ -1,22 +1,36 @@
 /* embedding/pace.h: how many threads a step uses.
  *
  * The bits of a step do not depend on its threads, so their number may be chosen by the clock. All threads are best for
- * large data on a free machine; for a few hundred points, or where other work holds the processors, each parallel region waits
- * for its last thread, and one thread is faster. So now and then two steps are taken with one thread, and all threads
- * are used as long as they are faster than that. Trials come after 32, 64 and then every 128 steps: on a free machine
- * they cost two threads about one step in a hundred. */
+ * large data on a free machine; for a few hundred points, or where other work holds the processors, each parallel region
+ * waits for its last thread, and one thread is faster.
+ *
+ * All threads are used while the fastest of the last few steps is faster than a step was with one. Single steps say
+ * little: some do more than others (a new grid, a look at the loss), and steps get dearer as the layout grows. So before
+ * all threads are given up, two steps with one thread are timed anew. Then one thread takes the next 32 steps, and twice
+ * as many each time it comes to that again, up to 128, before all are tried again. */
 #ifndef NE_EMBEDDING_PACE_H
 #define NE_EMBEDDING_PACE_H
 
 #include <stdint.h>
 
+enum {
+    PACE_RECENT = 4
+};
+
+typedef enum pace_phase {
+    PACE_TRIAL, /* one thread, to time it */
+    PACE_ALL,
+    PACE_ALONE, /* one thread, as it is faster */
+} pace_phase;
+
 typedef struct pace {
-    int     all;     /* threads that the context allows */
-    int     alone;   /* one thread until the next trial */
-    int64_t taken;   /* steps since the trial began */
-    int64_t length;  /* steps from this trial to the next */
-    double  one_sum; /* seconds of the steps of the trial */
-    double  average; /* of steps with all threads, recent ones count most; 0: none yet */
+    int        all; /* threads that the context allows */
+    pace_phase phase;
+    int64_t    taken;               /* steps of the phase */
+    int64_t    rest;                /* steps that the next phase alone has */
+    double     one;                 /* seconds of a step with one thread */
+    double     recent[PACE_RECENT]; /* of the last steps of the phase; those of all threads still in a trial */
+    int        fresh;               /* `one` was measured just before all threads were tried */
 } pace;
 
 int  pace_threads(const pace *p);                 /* of the next step */
