@@ -134,7 +134,8 @@ START_TEST(two_points_are_the_formula)
     ne_context          *context  = layout_context(1);
     float                to[4];
     double               loss;
-    attraction_job       job = {2, 2, 0, 2, &csr, z, to, &loss, &layout_kernel[0]};
+    attraction_job       job = {
+              .n = 2, .c = 2, .row1 = 2, .p = &csr, .z = z, .f = to, .loss = &loss, .kernel = &layout_kernel[0]};
     ck_assert_int_eq(cpu_attract(context, &job), NE_OK);
     /* s = 4 + 1, w = 1 / 6 */
     ck_assert_float_eq_tol(to[0], -1 / 6.0f, 1e-7f);

@@ -28,6 +28,9 @@ typedef struct output_kernel {
     const void            *params;
 } output_kernel;
 
+/* The edges of a CSR in a form of the backend's own, for attraction; cpu/edge_groups.h has the CPU's. */
+typedef struct edge_groups edge_groups;
+
 /* --- Attraction over the edges of a symmetric CSR:
  *       f_i = sum_j p_ij w(s_ij) (z_i - z_j),   loss = -sum_{i in rows, j} p_ij log q_ij.
  *     The gradient of L_att = -sum_ij p_ij log q_ij (p symmetric) at z_i is 4 f_i. */
@@ -38,6 +41,7 @@ typedef struct attraction_job {
     float               *f;    /* n x c; rows [row0, row1) are written */
     double              *loss; /* NULL: not wanted, and not paid for */
     const output_kernel *kernel;
+    const edge_groups   *edges; /* p packed by edges_pack(), or NULL; the loss is always over p */
 } attraction_job;
 
 /* --- Repulsion over all pairs:
@@ -194,6 +198,10 @@ struct ne_backend {
     ne_status (*knn_sparse)(ne_context *context, const knn_request *request, knn_result *result);
     ne_status (*pca_sparse)(ne_context *context, const pca_job *job);
     ne_status (*attract)(ne_context *context, const attraction_job *job);
+    /* *made is NULL where attraction would gain nothing by it. */
+    ne_status (*edges_pack)(ne_context *context, const ne_csr *p, size_t c, const output_kernel *kernel,
+                            edge_groups **made);
+    void (*edges_free)(ne_context *context, edge_groups *edges);
     ne_status (*repulsion_create)(ne_context *context, const repulsion_plan *plan, repulsion **made);
     ne_status (*repulse)(ne_context *context, repulsion *with, repulsion_job *job);
     void (*repulsion_free)(ne_context *context, repulsion *with);
@@ -209,6 +217,7 @@ struct ne_backend {
     double (*knn_sparse_bytes)(const ne_context *context, const knn_request *request, double entries);
     double (*pca_sparse_bytes)(const ne_context *context, double n, double d, double entries, int32_t dtype,
                                double count);
+    double (*edges_bytes)(double rows, double entries, size_t c, const output_kernel *kernel);
     double (*repulsion_bytes)(const ne_context *context, const repulsion_plan *plan); /* kept from step to step */
     double (*negatives_bytes)(const ne_context *context, const negatives_job *job);
 };

@@ -4,7 +4,7 @@
  *
  * Cost: 8 bytes of the matrix and a read of z_j per edge, which is near by when rows are in local order. Here an edge
  * takes 2 ns in two columns, for any kernel; the kernels of Student and LargeVis on x86 have a loop of their own
- * (x86/attract_avx2.c) that takes 0.5 ns.
+ * (x86/attract_avx2.c) that takes 0.5 ns, and half of the bytes if the edges are packed (edge_groups.h).
  *
  * The edges of a row are taken in tiles: gather z_j into columns, weigh all of the tile, sum. So any kernel and any
  * number of columns share one path, and all but the gather is vector arithmetic. Lanes are edges here, and have to
@@ -13,6 +13,7 @@
 #include "cpu/attract.h"
 
 #include "base/clones.h"
+#include "cpu/edge_groups.h"
 #include "cpu/kernel.h"
 #include "cpu/lanes.h"
 #include "cpu/x86/attract_avx2.h"
@@ -150,7 +151,8 @@ ne_status cpu_attract(ne_context *context, const attraction_job *job)
 #pragma omp parallel for schedule(dynamic, 4) num_threads(context_threads(context))
         for (size_t b = 0; b < blocks; b++) {
             const size_t row0 = job->row0 + b * ROWS, row1 = row0 + ROWS < job->row1 ? row0 + ROWS : job->row1;
-            if (fast)
+            if (job->edges) attract_avx2_groups(job->edges, job->z, shift, scale, row0, row1, job->f);
+            else if (fast)
                 (job->c == 2 ? attract_avx2_2d : attract_avx2_3d)(job->p->start, job->p->col, job->p->val, job->z,
                                                                   shift, scale, row0, row1, job->f);
             part[b] = !fast || job->loss ? attract_rows(job, row0, row1, !fast) : 0;

@@ -1,5 +1,6 @@
 /* cpu/cpu.c: the CPU's table of operations. */
 #include "cpu/attract.h"
+#include "cpu/edge_groups.h"
 #include "cpu/knn.h"
 #include "cpu/knn_query.h"
 #include "cpu/knn_sparse.h"
@@ -17,6 +18,8 @@ const ne_backend backend_cpu = {
     .knn_sparse       = cpu_knn_sparse,
     .pca_sparse       = cpu_pca_sparse,
     .attract          = cpu_attract,
+    .edges_pack       = cpu_edges_pack,
+    .edges_free       = cpu_edges_free,
     .repulsion_create = cpu_repulsion_create,
     .repulse          = cpu_repulse,
     .repulsion_free   = cpu_repulsion_free,
@@ -26,6 +29,7 @@ const ne_backend backend_cpu = {
     .pca_bytes        = cpu_pca_bytes,
     .knn_sparse_bytes = cpu_knn_sparse_bytes,
     .pca_sparse_bytes = cpu_pca_sparse_bytes,
+    .edges_bytes      = cpu_edges_bytes,
     .repulsion_bytes  = cpu_repulsion_bytes,
     .negatives_bytes  = cpu_negatives_bytes,
 };

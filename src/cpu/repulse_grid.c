@@ -38,6 +38,10 @@ enum {
     TOO_WIDE     = 10000000
 };
 
+/* A grid that the layout outgrew is followed by one for a layout so much wider: its spectrum costs as much as eight
+ * convolutions. */
+static const double roomy = 1.15;
+
 struct repulse_grid {
     size_t               n, c;
     const output_kernel *kernel_of;
@@ -184,28 +188,40 @@ static double spacing_for(const repulse_grid *with, double radius, int fineness)
     return (radius > 0 ? split : with->spacing) * finer[fineness];
 }
 
-static shape shape_for(const repulse_grid *with, const extent *of, double radius, int fineness)
+/* room: so many times the sides of the box. */
+static shape shape_for(const repulse_grid *with, const extent *of, double radius, int fineness, double room)
 {
     const double step = 1.25, tight = pow(step, ceil(log(of->longest / CELLS_LEAST) / log(step)));
     const double wide = spacing_for(with, radius, fineness);
     shape        made = {.spacing = tight < wide ? tight : wide, .nodes = {1, 1, 1}};
     for (size_t a = 0; a < with->c; a++) {
-        const double needed = nodes_needed(of->side[a], made.spacing);
+        const double needed = nodes_needed(room * of->side[a], made.spacing);
         made.nodes[a]       = needed < GRID_NODES_MAX ? grid_nodes((size_t)needed + 1) : SIZE_MAX;
     }
     made.size = grid_size((int)with->c, made.nodes);
     return made;
 }
 
-/* Whether the grid at hand serves, too: no coarser than asked for, wide enough, and not much too large. */
-static int shape_serves(const repulse_grid *with, const extent *of, const shape *fresh, int fineness)
+/* Whether the grid at hand serves, too: no coarser than asked for, wide enough, not much too large, and with room for as
+ * many threads as the context has now. */
+static int shape_serves(const ne_context *context, const repulse_grid *with, const extent *of, const shape *fresh,
+                        int fineness)
 {
     const double spacing = with->kernel.spacing, wide = spacing_for(with, with->radius, fineness);
     int          serves = spacing > 0 && spacing <= wide && of->longest >= spacing * CELLS_LEAST / 2 &&
-                 with->kernel.radius == with->radius;
+                 with->kernel.radius == with->radius && with->grid.threads_most >= context_threads_most(context);
     for (size_t a = 0; serves && a < with->c; a++)
         serves = nodes_needed(of->side[a], spacing) <= (double)with->grid.nodes[a];
-    return serves && (double)grid_size((int)with->c, with->grid.nodes) <= 1.5 * (double)fresh->size;
+    return serves && (double)grid_size((int)with->c, with->grid.nodes) <= 1.8 * (double)fresh->size;
+}
+
+/* Whether all that is wrong with the grid at hand is that the layout has grown. */
+static int outgrown(const repulse_grid *with, const extent *of, const shape *fresh)
+{
+    int grown = 0;
+    for (size_t a = 0; a < with->c; a++)
+        grown |= nodes_needed(of->side[a], with->kernel.spacing) > (double)with->grid.nodes[a];
+    return grown && with->kernel.radius == with->radius && with->kernel.spacing == fresh->spacing;
 }
 
 static ne_status shape_set(ne_context *context, repulse_grid *with, const shape *to)
@@ -253,7 +269,7 @@ static void radius_choose(repulse_grid *with, const box *around, const extent *o
     if (!with->near.n || of->longest < 1e-30 || of->longest > TOO_WIDE || with->age++ % EVERY) return;
     repulse_near_density(&with->near, around, z, radius_of, RADII, candidates);
     for (size_t r = 0; r < RADII && radius_of[r] * 8 < of->longest; r++) {
-        const size_t size = shape_for(with, of, radius_of[r], 0).size;
+        const size_t size = shape_for(with, of, radius_of[r], 0, 1).size;
         const double took = size == SIZE_MAX ? INFINITY : cost(with, with->n, size, radius_of[r], candidates[r]);
         if (radius_of[r] == with->radius) now = r;
         if (radius_of[r] == with->radius) present = took;
@@ -269,7 +285,7 @@ double repulse_grid_cost(repulse_grid *with, const box *around, const float *z)
 {
     const extent of = extent_of(around, with->c);
     if (z) radius_choose(with, around, &of, z);
-    const shape made = of.longest > 0 ? shape_for(with, &of, with->radius, with->fineness) : (shape){.size = 0};
+    const shape made = of.longest > 0 ? shape_for(with, &of, with->radius, with->fineness, 1) : (shape){.size = 0};
     return made.size == SIZE_MAX ? INFINITY : cost(with, with->n, made.size, with->radius, with->candidates);
 }
 
@@ -351,12 +367,16 @@ ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *a
             st = NE_UNSUPPORTED;
             goto done;
         }
-        const shape fresh = shape_for(with, &of, with->radius, fineness);
+        const shape fresh = shape_for(with, &of, with->radius, fineness, 1);
         if (fresh.size == SIZE_MAX) {
             st = NE_UNSUPPORTED;
             goto done;
         }
-        if (!shape_serves(with, &of, &fresh, fineness)) st = shape_set(context, with, &fresh);
+        if (!shape_serves(context, with, &of, &fresh, fineness)) {
+            const double room = outgrown(with, &of, &fresh) ? roomy : 1;
+            const shape  wide = shape_for(with, &of, with->radius, fineness, room);
+            st                = shape_set(context, with, wide.size == SIZE_MAX ? &fresh : &wide);
+        }
         if (st != NE_OK) goto done;
         error          = run(context, with, around, &of, job);
         with->fineness = fineness;

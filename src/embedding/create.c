@@ -109,6 +109,7 @@ void fit_free(ne_context *context, const ne_method_ops *ops, fit *old)
     if (old) {
         if (old->state && ops->clear) ops->clear(context, state_method(old->state));
         if (old->repulse) context->backend->repulsion_free(context, old->repulse);
+        context->backend->edges_free(context, old->edges);
         csr_clear(mem, &old->p);
         csr_clear(mem, &old->distances);
         memory_free(mem, old->dense);

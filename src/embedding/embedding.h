@@ -33,6 +33,8 @@ typedef struct loop_state {
 typedef struct fit {
     size_t         n, c;
     csr            p;         /* symmetric, sums to 1, rows and columns in working order */
+    edge_groups   *edges;     /* p packed, or NULL */
+    int            packs;     /* whether to try */
     double        *bandwidth; /* n, in the caller's order; NULL when the affinity was given */
     float         *attraction, *repulsion;
     repulsion     *repulse;
@@ -142,8 +144,10 @@ ne_status fit_check_rows(const ne_embedding *e, size_t n);
 /* What is wrong with rows that are sparse. */
 ne_status fit_check_sparse(const ne_embedding *e);
 /* What plan() makes of the problem; plan->n is 0 where no repulsion of the backend is wanted. */
-ne_status     fit_plan(const ne_embedding *e, const ne_problem *problem, void *method, ne_terms *terms,
-                       output_kernel *kernel, repulsion_plan *plan);
+ne_status fit_plan(const ne_embedding *e, const ne_problem *problem, void *method, ne_terms *terms,
+                   output_kernel *kernel, repulsion_plan *plan);
+/* Whether attraction is over the edges of P, and may take their weights rounded. */
+int           fit_packs(const ne_embedding *e, const ne_terms *terms);
 ne_status     fit_check_input(const ne_embedding *e, const ne_graph *graph, const ne_dense *x, const ne_csr *rows,
                               size_t *n);
 ne_status     fit_affinity(ne_embedding *e, fit *f, const ne_graph *graph, const ne_dense *x);

@@ -17,6 +17,8 @@ ne_status fit_sort(ne_context *context, fit *f)
     csr                 p = {0}, distances = {0};
     ne_status           st;
 
+    context->backend->edges_free(context, f->edges);
+    f->edges = NULL;
     if (!order || !old || !copy) {
         st = NE_OUT_OF_MEMORY;
         goto done;
@@ -50,6 +52,7 @@ done:
     memory_free(mem, order);
     memory_free(mem, old);
     memory_free(mem, copy);
+    if (st == NE_OK && f->packs) st = context->backend->edges_pack(context, &f->p_view, c, &f->kernel, &f->edges);
     return st;
 }
 

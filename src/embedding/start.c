@@ -214,6 +214,11 @@ ne_status fit_plan(const ne_embedding *e, const ne_problem *problem, void *metho
     return NE_OK;
 }
 
+int fit_packs(const ne_embedding *e, const ne_terms *terms)
+{
+    return terms->affinity_out && !e->ops->attractive_gradient && !e->ops->whole_loss && !e->base.reference;
+}
+
 static ne_status make_plan(ne_embedding *e, fit *f)
 {
     ne_context    *context = e->context;
@@ -298,6 +303,7 @@ ne_status embedding_start(ne_embedding *e, const ne_graph *graph, const ne_dense
         goto done;
     }
     if ((st = make_start(e, f, x, state_z(f->state))) != NE_OK) goto done;
+    f->packs = f->p.rows && fit_packs(e, &f->terms);
     if (!f->dense && (st = fit_sort(context, f)) != NE_OK) goto done;
     f->problem.affinity       = f->p.rows ? &f->p_view : NULL;
     f->problem.distances      = e->ops->neighbors && f->distances.rows ? &f->distances_view : NULL;

@@ -5,6 +5,7 @@
  * those only. */
 #include "base/random.h"
 #include "cpu/attract.h"
+#include "cpu/edge_groups.h"
 #include "cpu/knn_sketch.h"
 #include "cpu/metric.h"
 #include "cpu/negatives.h"
@@ -47,6 +48,7 @@ typedef struct bench {
     top_k         lists;
     ne_embedding *fit;
     const ne_csr *p;
+    edge_groups  *edges;
     csr           distances;
     float         z[N * C], f[N * C], g[N * C], gains[N * C], u[N * C];
     int64_t       start[N + 1], order[N];
@@ -68,6 +70,7 @@ static void check(bench *b, ne_status st)
 /* --- What is measured. */
 
 void measure_attraction(bench *b);
+void measure_attraction_packed(bench *b);
 void measure_repulsion_exact(bench *b);
 void measure_repulsion_tree(bench *b);
 void measure_repulsion_grid(bench *b);
@@ -84,6 +87,13 @@ void measure_step_of_trimap(bench *b);
 MEASURED void measure_attraction(bench *b)
 {
     const attraction_job job = {.n = N, .c = C, .row1 = N, .p = b->p, .z = b->z, .f = b->f, .kernel = &b->kernel};
+    check(b, cpu_attract(b->context, &job));
+}
+
+MEASURED void measure_attraction_packed(bench *b)
+{
+    const attraction_job job = {
+        .n = N, .c = C, .row1 = N, .p = b->p, .z = b->z, .f = b->f, .kernel = &b->kernel, .edges = b->edges};
     check(b, cpu_attract(b->context, &job));
 }
 
@@ -262,6 +272,7 @@ static void drop(bench *b)
     if (b->context) {
         repulse_tree_free(b->context, b->tree);
         repulse_grid_free(b->context, b->grid);
+        cpu_edges_free(b->context, b->edges);
         top_k_clear(&b->context->memory, &b->lists);
         csr_clear(&b->context->memory, &b->distances);
         ne_context_free(b->context);
@@ -301,7 +312,9 @@ int main(void)
         b->p                 = &p;
         check(b, repulse_tree_run(b->context, b->tree, &first));
         check(b, repulse_grid_run(b->context, b->grid, &around, &first));
+        check(b, edge_groups_make(b->context, &p, &b->edges));
         measure_attraction(b);
+        measure_attraction_packed(b);
         measure_repulsion_exact(b);
         measure_repulsion_tree(b);
         measure_repulsion_grid(b);

@@ -166,12 +166,18 @@ static double force_error(ne_context *context, size_t n, const output_kernel *ke
 
 static void measure(ne_context *context, ne_embedding *e, int threads, int rounds)
 {
-    fit           *f            = e->fit;
-    const size_t   n            = f->n;
-    double         best[PHASES] = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY}, loss, at[PHASES];
-    float         *toward = room(n * 2, sizeof *toward), *away = room(n * 2, sizeof *away);
-    attraction_job attract = {
-        .n = n, .c = 2, .row1 = n, .p = &f->p_view, .z = state_z(f->state), .f = toward, .kernel = &f->kernel};
+    fit                 *f            = e->fit;
+    const size_t         n            = f->n;
+    double               best[PHASES] = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY}, loss, at[PHASES];
+    float               *toward = room(n * 2, sizeof *toward), *away = room(n * 2, sizeof *away);
+    attraction_job       attract = {.n      = n,
+                                    .c      = 2,
+                                    .row1   = n,
+                                    .p      = &f->p_view,
+                                    .z      = state_z(f->state),
+                                    .f      = toward,
+                                    .kernel = &f->kernel,
+                                    .edges  = f->edges};
     repulsion_job        repulse = {state_z(f->state), away, 0, n, 0};
     const repulsion_plan plan    = {.n = n, .c = 2, .kernel = &f->kernel, .accuracy = 0.01};
     repulsion           *with    = NULL;
