@@ -118,9 +118,6 @@ static const exception absent[] = {
     {"*", "optimizer", NULL, "the solver is Newton's method"},
     {"*", "lr", NULL, "the solver is Newton's method"},
     {"*", "check_interval", NULL, "convergence is looked at in each Newton step"},
-    {"entropic", "zero_diag", NULL, "a row is no neighbor of its own"},
-    {"umap", "zero_diag", NULL, "a row is no neighbor of its own"},
-    {"pacmap", "zero_diag", NULL, "a row is no neighbor of its own"},
 };
 /* Without reference=torchdr. */
 static const exception better[] = {

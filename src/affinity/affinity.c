@@ -261,6 +261,7 @@ ne_status affinity_compute(ne_affinity *a, const ne_dense *x, const csr *distanc
                        : a->ops->matrix ? "it has no sparse form"
                                         : "an output affinity has no input form");
     st = check(a, x ? x->rows : distances->rows);
+    if (st == NE_OK && neighbors) st = affinity_check_graph(a->ops, a->params);
     if (st == NE_OK) st = neighbors ? compute_neighbors(a, x, distances, to) : compute_pairs(a, x, to);
     return st;
 }

@@ -1,7 +1,6 @@
 /* affinity/dense.c: see dense.h. */
 #include "affinity/dense.h"
 
-#include "affinity/diffusion.h"
 #include "affinity/pair_list.h"
 #include "base/view.h"
 
@@ -39,7 +38,7 @@ static ne_status make_row(const dense_affinity *a, size_t row, const float *dist
     ne_status    st     = directed_row(a, row, 0, distances, values);
 
     if (st != NE_OK || a->ops->combine == NE_COMBINE_NONE) return st;
-    if (a->ops == &affinity_student || a->ops == &affinity_gaussian) { /* symmetric already */
+    if (a->own->symmetric) {
         for (size_t j = 0; j < n; j++) values[j] = (float)(a->scale * (double)values[j]);
     } else if (a->combined && (st = directed_row(a, row, 1, distances, across)) == NE_OK) {
         if (a->ops->combine == NE_COMBINE_UNION) unite(n, across, values);
@@ -91,13 +90,9 @@ static ne_status find_scale(dense_affinity *a)
 
 /* --- Values that are those of a kernel, tile by tile. */
 
-static int kernel_of(const ne_affinity_ops *ops, const void *params, const double *dual, float_kernel *kernel)
+static int kernel_of(const dense_affinity *a, const double *dual, float_kernel *kernel)
 {
-    if (ops == &affinity_scalar_product) return scalar_product_kernel(params, kernel);
-    if (ops == &affinity_magic) return magic_kernel(params, dual, kernel);
-    return (ops == &affinity_normalized_gaussian || ops == &affinity_normalized_student ||
-            ops == &affinity_self_tuning) &&
-           normalized_kernel(ops, params, dual, kernel);
+    return a->own->kernel && a->own->kernel(a->params, dual, kernel);
 }
 
 typedef struct tiles_job {
@@ -148,13 +143,14 @@ ne_status dense_open(dense_affinity *a, const knn_params *knn, const ne_dense *x
     const size_t        n = x->rows, duals = a->ops->dual_count;
     ne_status           st;
 
+    a->own      = affinity_builtin_of(a->ops);
     a->pairs    = NULL;
     a->scratch  = NULL;
     a->solution = (ne_solution){.struct_size = sizeof a->solution, .met = 1};
     if (!a->ops->rows)
         return ne_fail(NE_UNSUPPORTED, "%s: it has no form over all pairs in linear memory", a->ops->name);
     if (a->ops->check && (st = a->ops->check(a->params, n)) != NE_OK) return st;
-    if (room && kernel_of(a->ops, a->params, NULL, &a->kernel))
+    if (room && kernel_of(a, NULL, &a->kernel))
         st = pairs_open_values(a->context, knn, &a->kernel, x, a->progress, room, stride, &a->pairs);
     else st = pairs_open(a->context, knn, a->ops->takes_matrix, x, a->progress, room, stride, &a->pairs);
     if (st != NE_OK) goto done;
@@ -315,8 +311,7 @@ ne_status dense_matrix(dense_affinity *a, const knn_params *knn, const ne_dense 
     if (a->ops->rows) {
         st = dense_open(a, knn, x, room, stride);
         if (st == NE_OK && !a->pairs->values)
-            st = kernel_of(a->ops, a->params, a->solution.dual, &kernel) ? fill_by_tiles(a, &kernel)
-                                                                         : dense_rows(a, n, NULL, NULL);
+            st = kernel_of(a, a->solution.dual, &kernel) ? fill_by_tiles(a, &kernel) : dense_rows(a, n, NULL, NULL);
     } else if (a->ops->matrix) {
         if (a->ops->check && (st = a->ops->check(a->params, n)) != NE_OK) return st;
         st = pairs_open(a->context, knn, a->ops->takes_matrix, x, a->progress, room, stride, &a->pairs);
@@ -341,17 +336,17 @@ ne_status affinity_dense(ne_context *context, const ne_affinity_ops *ops, const 
 }
 
 /* The rows and, up to PAIRS_DIRECT columns, those by columns, or beyond a block of them in strips; a solver's numbers and
- * rows in work for each thread. The solvers of symmetric_entropic and sinkhorn keep lists of the pairs that matter: with
- * the usual options about 500 a row, of few rows about 0.2 of all. */
+ * rows in work for each thread. Some solvers keep lists of the pairs that matter: with the usual options about 500 a row,
+ * of few rows about 0.2 of all. */
 double affinity_dense_bytes(const ne_context *context, const ne_affinity_ops *ops, double n, double d)
 {
+    const affinity_builtin *own = affinity_builtin_of(ops);
+
     const double block   = d <= PAIRS_DIRECT ? n : fmin(n, PAIRS_BLOCK);
     const double rows    = ops->takes_matrix ? 0 : (n + block) * d * sizeof(float);
     const double threads = context_threads(context) * 2 * n * sizeof(float);
     const double numbers = n * (ops->solve ? 36 : 2) * sizeof(double);
-    const int    values  = ops == &affinity_symmetric_entropic ? 2 : 1;
-    const int    listed  = ops == &affinity_symmetric_entropic || ops == &affinity_sinkhorn;
-    const double lists   = listed ? pair_list_bytes(fmin(500 * n, 0.2 * n * n), values) : 0;
-    const double squares = ops == &affinity_phate ? diffusion_bytes(context, n) : 0;
+    const double lists   = own->listed ? pair_list_bytes(fmin(500 * n, 0.2 * n * n), own->listed) : 0;
+    const double squares = own->bytes ? own->bytes(context, n) : 0;
     return rows + threads + numbers + lists + squares;
 }

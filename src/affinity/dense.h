@@ -2,28 +2,23 @@
 #ifndef NE_AFFINITY_DENSE_H
 #define NE_AFFINITY_DENSE_H
 
-#include "affinity/input.h"
+#include "affinity/builtin.h"
 #include "affinity/pairs.h"
 
 typedef struct dense_affinity {
-    ne_context            *context;
-    const ne_affinity_ops *ops;
-    const void            *params;
-    int                    combined; /* 0: directed rows stay so */
-    const progress        *progress;
-    const double          *start; /* the first dual of each row, or NULL */
-    ne_pairs              *pairs;
-    ne_solution            solution;
-    double                 scale;   /* what values are multiplied by */
-    float                 *scratch; /* 2 n a thread */
-    float_kernel           kernel;  /* whose values are kept in place of distances */
+    ne_context             *context;
+    const ne_affinity_ops  *ops;
+    const affinity_builtin *own; /* of ops; from dense_open() on */
+    const void             *params;
+    int                     combined; /* 0: directed rows stay so */
+    const progress         *progress;
+    const double           *start; /* the first dual of each row, or NULL */
+    ne_pairs               *pairs;
+    ne_solution             solution;
+    double                  scale;   /* what values are multiplied by */
+    float                  *scratch; /* 2 n a thread */
+    float_kernel            kernel;  /* whose values are kept in place of distances */
 } dense_affinity;
-
-/* The kernel of affinities whose values are those of one, once the duals are known; dual NULL: of those that need none.
- * 0: rows() has to be asked. */
-int normalized_kernel(const ne_affinity_ops *ops, const void *params, const double *dual, float_kernel *kernel);
-int magic_kernel(const void *params, const double *dual, float_kernel *kernel);
-int scalar_product_kernel(const void *params, float_kernel *kernel);
 
 /* Computes the duals, and what the values have to be divided by. room, n x n floats stride apart, may be NULL (see
  * pairs_open()). errors: NE_UNSUPPORTED: the affinity has no rows(). */

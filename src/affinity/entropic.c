@@ -6,15 +6,16 @@
  *     H = log S + beta E,   dH / d(log beta) = -beta^2 V,
  * so H falls with log beta and a Newton step on log beta, clipped to 3 and kept inside a bracket, needs 6 evaluations
  * on average. Subtracting the nearest distance keeps S at least 1: nothing underflows. An
- * evaluation is one pass over the row: of long rows in float until the entropy is right to 1e-5, then once in double. */
-#include "affinity/input.h"
+ * evaluation is one pass over the row: of long rows in float until the entropy is right to 1e-5, then once in double.
+ * With zero_diag = false a point's distance to itself is one of the d_j; nothing else changes. */
+#include "affinity/builtin.h"
 #include "affinity/row.h"
 
 #include <math.h>
 
 typedef struct entropic_params {
     double  perplexity;
-    int64_t max_iter, sparsity, reference;
+    int64_t max_iter, sparsity, reference, zero_diag;
 } entropic_params;
 
 #define AT(field) offsetof(entropic_params, field)
@@ -40,6 +41,11 @@ static const ne_option entropic_options[] = {
      .offset = AT(sparsity),
      .preset = "true",
      .help   = "affinities to the 3 * perplexity nearest neighbors only; false: to all points"},
+    {.name   = "zero_diag",
+     .type   = NE_OPT_BOOL,
+     .offset = AT(zero_diag),
+     .preset = "true",
+     .help   = "no affinity of a point to itself; false: it is one of its own neighbors, over all pairs only"},
     {.name    = "reference",
      .type    = NE_OPT_CHOICE,
      .offset  = AT(reference),
@@ -122,7 +128,18 @@ static ne_status entropic_weights(const void *params, size_t n, size_t count, co
 
 static ne_status entropic_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
 {
-    return row_rule_solve(find, params, pairs, solution);
+    return row_rule_solve(find, params, ((const entropic_params *)params)->zero_diag != 0, pairs, solution);
+}
+
+static ne_status entropic_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+                               const double *dual, float *values)
+{
+    return row_rule_rows(((const entropic_params *)params)->zero_diag != 0, n, self, across, distances, dual, values);
+}
+
+static int entropic_has_diagonal(const void *params)
+{
+    return !((const entropic_params *)params)->zero_diag;
 }
 
 static size_t entropic_neighbors(const void *params, size_t n)
@@ -147,5 +164,7 @@ const ne_affinity_ops affinity_entropic = {
     .dual_count     = ROW_DUALS,
     .dual_names     = row_dual_names,
     .solve          = entropic_solve,
-    .rows           = row_rule_rows,
+    .rows           = entropic_rows,
 };
+
+const affinity_builtin builtin_entropic = {.ops = &affinity_entropic, .has_diagonal = entropic_has_diagonal};

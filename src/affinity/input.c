@@ -1,22 +1,34 @@
 /* affinity/input.c: see input.h. */
 #include "affinity/input.h"
 
+#include "affinity/builtin.h"
 #include "graph/graph.h"
 
 enum {
     ROWS = 256
 };
 
+ne_status affinity_check_graph(const ne_affinity_ops *ops, const void *params)
+{
+    const affinity_builtin *own = affinity_builtin_of(ops);
+    return own->has_diagonal && own->has_diagonal(params)
+               ? ne_fail(NE_UNSUPPORTED, "zero_diag: a graph has no diagonal, and with false each row of %s has one",
+                         ops->name)
+               : NE_OK;
+}
+
 ne_status affinity_apply(ne_context *context, const ne_affinity_ops *ops, const void *params, csr *distances,
                          double *bandwidth)
 {
     const size_t  n      = distances->rows;
     const int64_t blocks = (int64_t)(n / ROWS + (n % ROWS != 0));
-    size_t       *failed = memory_new(&context->memory, (size_t)blocks, sizeof *failed);
-    ne_status     st     = NE_OK;
+    size_t       *failed = NULL;
+    ne_status     st     = affinity_check_graph(ops, params);
     float        *row    = NULL;
     double        ignored;
 
+    if (st != NE_OK) return st;
+    failed = memory_new(&context->memory, (size_t)blocks, sizeof *failed);
     if (!failed) return NE_OUT_OF_MEMORY;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(context_threads(context))
     for (int64_t b = 0; b < blocks; b++) {

@@ -14,6 +14,8 @@ extern const ne_affinity_ops affinity_symmetric_entropic, affinity_sinkhorn, aff
 extern const ne_affinity_ops affinity_normalized_gaussian, affinity_normalized_student, affinity_self_tuning;
 extern const ne_affinity_ops affinity_magic, affinity_phate, affinity_precomputed;
 
+/* Before the neighbors are looked for. errors: NE_UNSUPPORTED where the affinity has what a graph has no place for. */
+ne_status affinity_check_graph(const ne_affinity_ops *ops, const void *params);
 /* The values of `distances` are replaced by the affinity's weights; bandwidth (rows) may be NULL. Rows are independent:
  * any thread count gives the same bits. On an error the values are spoilt. */
 ne_status affinity_apply(ne_context *context, const ne_affinity_ops *ops, const void *params, csr *distances,

@@ -3,7 +3,7 @@
  *     student   q(s) = (1 + s / nu)^(-(nu + 1) / 2)     nu = 1: t-SNE (van der Maaten & Hinton 2008)
  *     gaussian  q(s) = exp(-s / sigma)                  no factor 2, no square on sigma, as TorchDR has it
  *     largevis  q(s) = 1 / (2 + s)                      u / (1 + u) of u = 1 / (1 + s) */
-#include "affinity/input.h"
+#include "affinity/builtin.h"
 #include "affinity/log_kernel.h"
 
 #include <math.h>
@@ -149,3 +149,6 @@ const ne_affinity_ops affinity_largevis = {
     .help        = "kernel 1 / (2 + s), the output affinity of LargeVis as TorchDR has it",
     .kernel      = largevis_kernel,
 };
+
+const affinity_builtin builtin_student  = {.ops = &affinity_student, .symmetric = 1};
+const affinity_builtin builtin_gaussian = {.ops = &affinity_gaussian, .symmetric = 1};

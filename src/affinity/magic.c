@@ -4,7 +4,8 @@
  *
  * Rows sum to 1; the scale of the data does not matter. The K nearest of a row have A_ij of at least 1 / e: so no sum
  * underflows, and float will do. Two visits, linear memory. */
-#include "affinity/dense.h"
+#include "affinity/builtin.h"
+#include "affinity/pairs.h"
 #include "affinity/row.h"
 
 #include <math.h>
@@ -58,7 +59,7 @@ static ne_status sum_row(void *user, size_t row, const float *c)
     return NE_OK;
 }
 
-int magic_kernel(const void *params, const double *dual, float_kernel *kernel)
+static int magic_kernel(const void *params, const double *dual, float_kernel *kernel)
 {
     *kernel = (float_kernel){.kind       = FLOAT_MEAN,
                              .width      = dual ? dual + 1 : NULL,
@@ -111,3 +112,5 @@ const ne_affinity_ops affinity_magic = {
     .solve        = magic_solve,
     .rows         = magic_rows,
 };
+
+const affinity_builtin builtin_magic = {.ops = &affinity_magic, .kernel = magic_kernel};

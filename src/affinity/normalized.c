@@ -9,8 +9,9 @@
  * d_ij^2 / (d_iK d_jK) takes the root of C_iK. Without the root (scaling = ref, and without 1 / n) the exponent depends on
  * the unit of the data. Linear memory; two visits. The sum of all is taken tile by tile in float, where neither it nor a
  * value underflows by that; all others, and those, in the log domain. */
-#include "affinity/dense.h"
+#include "affinity/builtin.h"
 #include "affinity/log_kernel.h"
+#include "affinity/pairs.h"
 #include "affinity/row.h"
 
 #include <math.h>
@@ -297,12 +298,19 @@ static ne_status tuning_rows(const void *params, size_t n, size_t self, int32_t 
     return make_row(params, tuning_of, n, self, c, dual, values);
 }
 
-int normalized_kernel(const ne_affinity_ops *ops, const void *params, const double *dual, float_kernel *kernel)
+static int gaussian_kernel(const void *params, const double *dual, float_kernel *kernel)
 {
-    const kernel_maker make = ops == &affinity_self_tuning          ? tuning_of
-                              : ops == &affinity_normalized_student ? student_of
-                                                                    : gaussian_of;
-    return float_values(params, make, dual, kernel);
+    return float_values(params, gaussian_of, dual, kernel);
+}
+
+static int student_kernel(const void *params, const double *dual, float_kernel *kernel)
+{
+    return float_values(params, student_of, dual, kernel);
+}
+
+static int tuning_kernel(const void *params, const double *dual, float_kernel *kernel)
+{
+    return float_values(params, tuning_of, dual, kernel);
 }
 
 static const char *const duals[DUALS] = {"log_normalization", "bandwidth"};
@@ -324,3 +332,7 @@ const ne_affinity_ops affinity_normalized_student = {
 const ne_affinity_ops affinity_self_tuning = {
     .name = "self_tuning",
     TABLE(tuning, "Gaussian kernel whose width is the distance to the K-th neighbor of either point")};
+
+const affinity_builtin builtin_normalized_gaussian = {.ops = &affinity_normalized_gaussian, .kernel = gaussian_kernel};
+const affinity_builtin builtin_normalized_student  = {.ops = &affinity_normalized_student, .kernel = student_kernel};
+const affinity_builtin builtin_self_tuning         = {.ops = &affinity_self_tuning, .kernel = tuning_kernel};

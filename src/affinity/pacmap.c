@@ -5,7 +5,7 @@
  * Of its n_neighbors + 50 nearest each row keeps the n_neighbors with the smallest S, ties by index, with weight 1. Points
  * in sparse regions have a large rho, which makes them nearer. d is the metric's distance, the root of it under
  * sqeuclidean; rows with fewer than 6 others take the mean from the 4th on, or the last. */
-#include "affinity/input.h"
+#include "affinity/builtin.h"
 #include "graph/graph.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct pacmap_params {
-    int64_t n_neighbors;
+    int64_t n_neighbors, zero_diag;
 } pacmap_params;
 
 static const ne_option pacmap_options[] = {
@@ -26,6 +26,11 @@ static const ne_option pacmap_options[] = {
      .max    = -1,
      .flags  = NE_OPT_MAX_FROM_N,
      .help   = "near pairs of each point"},
+    {.name   = "zero_diag",
+     .type   = NE_OPT_BOOL,
+     .offset = offsetof(pacmap_params, zero_diag),
+     .preset = "true",
+     .help   = "a point is no near pair of itself; false is refused, a graph has no diagonal"},
 };
 
 enum {
@@ -127,15 +132,22 @@ static size_t pacmap_neighbors(const void *params, size_t n)
     return want < n - 1 ? want : n - 1;
 }
 
+static int pacmap_has_diagonal(const void *params)
+{
+    return !((const pacmap_params *)params)->zero_diag;
+}
+
 const ne_affinity_ops affinity_pacmap = {
     .struct_size  = sizeof(ne_affinity_ops),
     .name         = "pacmap",
     .help         = "the neighbors nearest by locally scaled distance, all with weight 1, the near pairs of PaCMAP",
     .options      = pacmap_options,
-    .option_count = 1,
+    .option_count = sizeof pacmap_options / sizeof *pacmap_options,
     .option_size  = sizeof(ne_option),
     .params_size  = sizeof(pacmap_params),
     .neighbors    = pacmap_neighbors,
     .compute      = pacmap_compute,
     .combine      = NE_COMBINE_NONE,
 };
+
+const affinity_builtin builtin_pacmap = {.ops = &affinity_pacmap, .has_diagonal = pacmap_has_diagonal};

@@ -4,7 +4,7 @@
  *                     cosh h = u = 1 + 2 s / ((1 - |a|^2) (1 - |b|^2)),  s = |a - b|^2
  *                     d h^2 / da = (2 h / sqrt(u^2 - 1)) (4 / ((1 - |a|^2) (1 - |b|^2))) (a - b + s a / (1 - |a|^2))
  *     scalar_product  q = a.b;  as an input affinity minus the distance, which is a.b under its metric angular */
-#include "affinity/dense.h"
+#include "affinity/builtin.h"
 
 #include <math.h>
 
@@ -93,8 +93,9 @@ static void scalar_kernel(const void *params, size_t c, size_t count, const floa
     }
 }
 
-int scalar_product_kernel(const void *params, float_kernel *kernel)
+static int product_kernel(const void *params, const double *dual, float_kernel *kernel)
 {
+    (void)dual;
     *kernel =
         (float_kernel){.kind = FLOAT_MINUS, .zero_diag = ((const scalar_params *)params)->zero_diag != 0, .factor = 1};
     return 1;
@@ -105,8 +106,7 @@ static ne_status scalar_rows(const void *params, size_t n, size_t self, int32_t 
 {
     float_kernel kernel;
     (void)across;
-    (void)dual;
-    scalar_product_kernel(params, &kernel);
+    product_kernel(params, dual, &kernel);
     float_kernel_row(&kernel, n, self, distances, values);
     return NE_OK;
 }
@@ -124,3 +124,5 @@ const ne_affinity_ops affinity_scalar_product = {
     .rows         = scalar_rows,
     .metric       = "angular",
 };
+
+const affinity_builtin builtin_scalar_product = {.ops = &affinity_scalar_product, .kernel = product_kernel};

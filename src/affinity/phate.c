@@ -7,8 +7,8 @@
  * is symmetric too and half of it is enough. No entry is negative, so nothing cancels and float keeps each entry to a
  * relative 1e-6. The distances are products of the rows of U less its mean row, n^3 operations; memory is n^2 floats beside
  * the result, in which A and powers of it stand before. */
+#include "affinity/builtin.h"
 #include "affinity/diffusion.h"
-#include "affinity/input.h"
 #include "affinity/row.h"
 #include "affinity/vector_log.h"
 #include "base/clones.h"
@@ -291,3 +291,5 @@ const ne_affinity_ops affinity_phate = {
     .matrix       = phate_matrix,
     .metric       = "euclidean",
 };
+
+const affinity_builtin builtin_phate = {.ops = &affinity_phate, .bytes = diffusion_bytes};

@@ -173,7 +173,6 @@ void row_values(size_t n, size_t self, int across, const float *distances, const
     const double *own = dual + self * ROW_DUALS;
     if (across) row_write_across(n, distances, dual, values);
     else row_weights(n, distances, own[0], row_precision(own[1]), 1 / own[2], values);
-    values[self] = 0;
 }
 
 double row_precision(double bandwidth)
@@ -279,6 +278,7 @@ void row_rule_weights(row_rule rule, const void *params, size_t count, const flo
 typedef struct solve_job {
     row_rule    rule;
     const void *params;
+    int         zero_diag;
     double     *dual;
     size_t      n;
 } solve_job;
@@ -286,21 +286,21 @@ typedef struct solve_job {
 static ne_status solve_row(void *user, size_t self, const float *distances)
 {
     const solve_job *job = user;
-    const row_view   r   = {job->n, distances, self};
+    const row_view   r   = {job->n, distances, job->zero_diag ? self : job->n};
     job->rule(job->params, &r, job->dual + self * ROW_DUALS);
     return NE_OK;
 }
 
-ne_status row_rule_solve(row_rule rule, const void *params, const ne_pairs *pairs, ne_solution *solution)
+ne_status row_rule_solve(row_rule rule, const void *params, int zero_diag, const ne_pairs *pairs, ne_solution *solution)
 {
-    solve_job job = {rule, params, solution->dual, ne_pairs_rows(pairs)};
+    solve_job job = {rule, params, zero_diag, solution->dual, ne_pairs_rows(pairs)};
     return ne_pairs_visit(pairs, solve_row, &job);
 }
 
-ne_status row_rule_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+ne_status row_rule_rows(int zero_diag, size_t n, size_t self, int32_t across, const float *distances,
                         const double *dual, float *values)
 {
-    (void)params;
     row_values(n, self, across, distances, dual, values);
+    if (zero_diag) values[self] = 0;
     return NE_OK;
 }

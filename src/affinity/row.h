@@ -37,7 +37,7 @@ row_sums row_exponentials_rough(const row_view *r, double nearest, double beta);
 void row_weights(size_t count, const float *distances, double nearest, double beta, double scale, float *values);
 
 /* Affinities exp(-(d - nearest) / bandwidth) / mass whose three numbers each row has of its own, as duals over all pairs:
- * the values of one row with its own numbers, or with those of the others. 0 on the diagonal. */
+ * the values of one row with its own numbers, or with those of the others. */
 enum {
     ROW_DUALS = 3
 };
@@ -45,12 +45,13 @@ extern const char *const row_dual_names[ROW_DUALS];
 void row_values(size_t n, size_t self, int across, const float *distances, const double *dual, float *values);
 
 /* weights(), solve() and rows() of such an affinity (see ne_affinity_ops), from the rule that finds a row's numbers; the
- * row need not be sorted. */
+ * row need not be sorted. zero_diag: a row's distance to itself is left out, and its value is 0. */
 typedef void (*row_rule)(const void *params, const row_view *r, double dual[ROW_DUALS]);
 void      row_rule_weights(row_rule rule, const void *params, size_t count, const float *distances, float *values,
                            double *bandwidth);
-ne_status row_rule_solve(row_rule rule, const void *params, const ne_pairs *pairs, ne_solution *solution);
-ne_status row_rule_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+ne_status row_rule_solve(row_rule rule, const void *params, int zero_diag, const ne_pairs *pairs,
+                         ne_solution *solution);
+ne_status row_rule_rows(int zero_diag, size_t n, size_t self, int32_t across, const float *distances,
                         const double *dual, float *values);
 
 /* 1 / bandwidth, finite: with a bandwidth of 0 only the nearest count, with an infinite one all count alike. */

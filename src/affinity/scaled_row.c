@@ -62,9 +62,9 @@ NE_CLONES static void scaled_gaussian(size_t count, const float *restrict c, con
                 low = lanes_all(scale[1]), most = lanes_all(MOST);
     for (size_t j = 0; j < count; j += LANES) {
         const lanes d = lanes_load(c + j), first = (lanes)((lanes_int)d & ~0xfff);
-        const lanes x = ((own_high + lanes_load(f + j)) - first * high) - ((d - first) * high + d * low);
-        const lanes e = elementary_exp(lanes_lesser(x, most));
-        lanes_store(out + j, e + e * (own_low + lanes_load(f_low + j)));
+        const lanes rest = (d - first) * high + d * low - (own_low + lanes_load(f_low + j));
+        const lanes x    = ((own_high + lanes_load(f + j)) - first * high) - rest;
+        lanes_store(out + j, elementary_exp(lanes_lesser(x, most)));
     }
 }
 
@@ -78,8 +78,7 @@ NE_CLONES static void scaled_student(size_t count, const float *restrict c, cons
         const lanes_int under = base < least;
         const lanes     safe  = (lanes)(((lanes_int)least & under) | ((lanes_int)base & ~under));
         const lanes     x     = (own_high + lanes_load(f + j)) - elementary_log(safe) * whole;
-        const lanes     e     = elementary_exp(lanes_lesser(x, most));
-        lanes_store(out + j, e + e * (own_low + lanes_load(f_low + j)));
+        lanes_store(out + j, elementary_exp(lanes_lesser(x + (own_low + lanes_load(f_low + j)), most)));
     }
 }
 

@@ -10,9 +10,9 @@
  * times the eps, and so on up: M is all but sparse then, and the products run over the pairs that count.
  * Sums are in float, see scaled_row.h, until they are as near to 1 as floats can tell; the last ones are in double. Memory
  * is linear, but for the list: see pair_list_most(). */
+#include "affinity/builtin.h"
 #include "affinity/cg.h"
 #include "affinity/dual.h"
-#include "affinity/input.h"
 #include "affinity/log_kernel.h"
 #include "affinity/pair_list.h"
 #include "affinity/scaled_row.h"
@@ -340,3 +340,5 @@ const ne_affinity_ops affinity_sinkhorn = {
     .solve        = sinkhorn_solve,
     .rows         = sinkhorn_rows,
 };
+
+const affinity_builtin builtin_sinkhorn = {.ops = &affinity_sinkhorn, .listed = 1};

@@ -15,8 +15,8 @@
  * A row whose entropy is above its bound however small e_i is has no bound to meet: its e_i stops at a floor, high
  * enough for the products, whose weights are floats, to tell the curvatures of two such rows apart. A step is
  * two visits of n^2 exponentials; memory is linear, but for the list: see pair_list_most(). */
+#include "affinity/builtin.h"
 #include "affinity/cg.h"
-#include "affinity/input.h"
 #include "affinity/pair_list.h"
 #include "affinity/pair_sums.h"
 #include "affinity/row.h"
@@ -464,3 +464,5 @@ const ne_affinity_ops affinity_symmetric_entropic = {
     .solve        = symmetric_solve,
     .rows         = symmetric_rows,
 };
+
+const affinity_builtin builtin_symmetric_entropic = {.ops = &affinity_symmetric_entropic, .listed = 2};

@@ -7,15 +7,16 @@
  * sigma, increases from the number of distances tied at rho to the number of others; Newton from the mean of d - rho needs
  * 5 evaluations. With as many ties as log2(n_neighbors), or more, there is no root: then the limit of a vanishing sigma is
  * taken, 1 on the ties and 0 beyond. umap-learn takes the smallest distance that is not 0 as rho and bounds sigma from
- * below by 1e-3 of the mean distance: sigma_floor. */
-#include "affinity/input.h"
+ * below by 1e-3 of the mean distance: sigma_floor. zero_diag = false makes the row itself one of the others, as a rule the
+ * nearest: its own p is 1. */
+#include "affinity/builtin.h"
 #include "affinity/row.h"
 
 #include <math.h>
 
 typedef struct umap_params {
     double  sigma_floor;
-    int64_t n_neighbors, max_iter, sparsity;
+    int64_t n_neighbors, max_iter, sparsity, zero_diag;
 } umap_params;
 
 #define AT(field) offsetof(umap_params, field)
@@ -41,6 +42,11 @@ static const ne_option umap_options[] = {
      .offset = AT(sparsity),
      .preset = "true",
      .help   = "affinities to the n_neighbors - 1 nearest others only; false: to all points"},
+    {.name   = "zero_diag",
+     .type   = NE_OPT_BOOL,
+     .offset = AT(zero_diag),
+     .preset = "true",
+     .help   = "no affinity of a point to itself; false: it is one of its own neighbors, over all pairs only"},
     {.name   = "sigma_floor",
      .type   = NE_OPT_REAL,
      .offset = AT(sigma_floor),
@@ -91,7 +97,18 @@ static ne_status umap_weights(const void *params, size_t n, size_t count, const 
 
 static ne_status umap_solve(const void *params, const ne_pairs *pairs, ne_solution *solution)
 {
-    return row_rule_solve(find, params, pairs, solution);
+    return row_rule_solve(find, params, ((const umap_params *)params)->zero_diag != 0, pairs, solution);
+}
+
+static ne_status umap_rows(const void *params, size_t n, size_t self, int32_t across, const float *distances,
+                           const double *dual, float *values)
+{
+    return row_rule_rows(((const umap_params *)params)->zero_diag != 0, n, self, across, distances, dual, values);
+}
+
+static int umap_has_diagonal(const void *params)
+{
+    return !((const umap_params *)params)->zero_diag;
 }
 
 static size_t umap_neighbors(const void *params, size_t n)
@@ -114,5 +131,7 @@ const ne_affinity_ops affinity_umap = {
     .dual_count   = ROW_DUALS,
     .dual_names   = row_dual_names,
     .solve        = umap_solve,
-    .rows         = row_rule_rows,
+    .rows         = umap_rows,
 };
+
+const affinity_builtin builtin_umap = {.ops = &affinity_umap, .has_diagonal = umap_has_diagonal};

@@ -89,8 +89,10 @@ static ne_status sparse_affinity(ne_embedding *e, fit *f, const ne_graph *graph,
     ne_context *context  = e->context;
     csr         directed = {0};
     double      begin;
-    ne_status   st = take_distances(e, f, graph, x, graph ? 0 : e->input->neighbors(e->params.input, f->n), &directed);
+    ne_status   st = affinity_check_graph(e->input, e->params.input);
 
+    if (st == NE_OK)
+        st = take_distances(e, f, graph, x, graph ? 0 : e->input->neighbors(e->params.input, f->n), &directed);
     begin = clock_seconds();
     if (st == NE_OK && progress_report(&e->progress, "affinity", 0, 1))
         st = ne_fail(NE_CANCELLED, "cancelled before the affinity");

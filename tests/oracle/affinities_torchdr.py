@@ -45,6 +45,12 @@ def cases(metric):
     yield "magic", "K=5", 5e-6, ta.MAGICAffinity(K=5, **common)
     yield "phate", "k=5 t=3", 5e-5, ta.PHATEAffinity(k=5, t=3, **common)
     yield "umap", "n_neighbors=10", 1e-5, ta.UMAPAffinity(n_neighbors=10, sparsity=False, **common)
+    yield "entropic", "perplexity=8 symmetrize=false zero_diag=false", 2e-5, ta.EntropicAffinity(
+        perplexity=8, sparsity=False, zero_diag=False, **common)
+    yield "umap", "n_neighbors=10 zero_diag=false", 1e-5, ta.UMAPAffinity(
+        n_neighbors=10, sparsity=False, zero_diag=False, **common)
+    yield "umap", "n_neighbors=10 symmetrize=false zero_diag=false", 1e-5, ta.UMAPAffinity(
+        n_neighbors=10, sparsity=False, symmetrize=False, zero_diag=False, **common)
     yield "entropic", "perplexity=8 symmetrize=false sparsity=true", 2e-5, ta.EntropicAffinity(perplexity=8, **common)
     yield "umap", "n_neighbors=10 symmetrize=false sparsity=true", 1e-5, ta.UMAPAffinity(
         n_neighbors=10, symmetrize=False, **common)
