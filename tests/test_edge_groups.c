@@ -16,19 +16,19 @@ typedef struct graph {
     ne_csr   csr;
 } graph;
 
-/* Row i has i % 23 edges, none in some rows: to rows within `near` of it, and each seventh to any row. */
-static graph graph_make(size_t n, size_t near)
+/* Row i has i % most edges, none in some rows: to rows within `near` of it, and each seventh to any row. */
+static graph graph_make(size_t n, size_t near, size_t most)
 {
     graph    g     = {malloc((n + 1) * sizeof *g.start),
-                      malloc(n * 23 * sizeof *g.col),
-                      malloc(n * 23 * sizeof *g.val),
+                      malloc(n * most * sizeof *g.col),
+                      malloc(n * most * sizeof *g.val),
                       {sizeof g.csr, n, n, NULL, NULL, NULL, NE_F32, NE_HOST}};
     uint64_t state = 5;
     int64_t  at    = 0;
     ck_assert(g.start && g.col && g.val);
     for (size_t i = 0; i < n; i++) {
         g.start[i] = at;
-        for (size_t e = 0; e < i % 23; e++, at++) {
+        for (size_t e = 0; e < i % most; e++, at++) {
             const double    u   = data_unit(&state);
             const ptrdiff_t far = (ptrdiff_t)(u * (double)n),
                             by  = (ptrdiff_t)((2 * u - 1) * (double)near) + (ptrdiff_t)i;
@@ -58,7 +58,7 @@ static double half_of(uint16_t half)
 }
 
 /* n and near: a row in one segment; rows that reach over several pages of 65,536 columns; the last page not full. */
-static const size_t shapes[][2] = {{300, 300}, {65536, 40}, {70001, 200}, {200003, 90000}};
+static const size_t shapes[][2] = {{300, 300}, {65536, 40}, {70001, 200}, {100003, 50000}};
 
 enum {
     SHAPES = sizeof shapes / sizeof *shapes
@@ -66,7 +66,7 @@ enum {
 
 START_TEST(every_edge_is_there_once_with_its_weight)
 {
-    graph        g       = graph_make(shapes[_i][0], shapes[_i][1]);
+    graph        g       = graph_make(shapes[_i][0], shapes[_i][1], 101);
     ne_context  *context = layout_context(2);
     edge_groups *edges   = NULL;
     double      *held = calloc(g.csr.rows, sizeof *held), *want = calloc(g.csr.rows, sizeof *want);
@@ -107,7 +107,7 @@ END_TEST
 START_TEST(attraction_is_that_of_the_rounded_weights)
 {
     const size_t n       = shapes[_i][0];
-    graph        g       = graph_make(n, shapes[_i][1]);
+    graph        g       = graph_make(n, shapes[_i][1], 101);
     ne_context  *context = layout_context(2);
     edge_groups *edges   = NULL;
     float *z = layout_make(LAYOUT_NORMAL, n, 2, 30), *f = malloc(2 * n * sizeof *f), *again = malloc(2 * n * sizeof *f);
@@ -160,7 +160,7 @@ END_TEST
 
 START_TEST(small_graphs_and_other_kernels_and_weights_without_size_are_not_packed)
 {
-    graph        g       = graph_make(100000, 100);
+    graph        g       = graph_make(100000, 100, 71);
     ne_context  *context = layout_context(1);
     edge_groups *edges   = NULL;
     const size_t entries = (size_t)g.start[100000];
@@ -182,7 +182,56 @@ START_TEST(small_graphs_and_other_kernels_and_weights_without_size_are_not_packe
     memset(g.val, 0, entries * sizeof *g.val);
     ck_assert_int_eq(cpu_edges_pack(context, &g.csr, 2, &layout_kernel[0], &edges), NE_OK);
     ck_assert_ptr_null(edges);
-    g.csr.rows = g.csr.cols = 50000;
+    g.csr.rows = g.csr.cols = 20000;
+    ck_assert_int_eq(cpu_edges_pack(context, &g.csr, 2, &layout_kernel[0], &edges), NE_OK);
+    ck_assert_ptr_null(edges);
+    ne_context_free(context);
+    graph_free(&g);
+}
+END_TEST
+
+/* Every edge to a page of its own would take 40 bytes. */
+START_TEST(rows_that_reach_all_over_the_columns_are_not_packed)
+{
+    enum {
+        ROWS = 600000
+    };
+    graph        g       = graph_make(ROWS, 1, 23);
+    ne_context  *context = layout_context(2);
+    edge_groups *edges   = NULL;
+    uint64_t     state   = 1;
+    for (int64_t e = 0; e < g.start[ROWS]; e++) g.col[e] = (int32_t)(ROWS * data_unit(&state));
+    ck_assert_int_eq(edge_groups_make(context, &g.csr, &edges), NE_OK);
+    ck_assert_ptr_null(edges);
+    ne_context_free(context);
+    graph_free(&g);
+}
+END_TEST
+
+/* Relative to the largest of all: at 2^-20 a row keeps its digits, at 2^-26 it would lose some. */
+START_TEST(a_row_of_weights_too_small_for_halves_keeps_the_csr)
+{
+    for (int power = -26; power <= -20; power += 6) {
+        graph        g       = graph_make(1000, 100, 31);
+        ne_context  *context = layout_context(1);
+        edge_groups *edges   = NULL;
+        for (int64_t e = 0; e < g.start[1000]; e++) g.val[e] = 0.75f;
+        for (int64_t e = g.start[500]; e < g.start[501]; e++) g.val[e] = ldexpf(0.75f, power);
+        ck_assert_int_gt(g.start[501], g.start[500]);
+        ck_assert_int_eq(edge_groups_make(context, &g.csr, &edges), NE_OK);
+        ck_assert_int_eq(edges != NULL, power == -20);
+        cpu_edges_free(context, edges);
+        ne_context_free(context);
+        graph_free(&g);
+    }
+}
+END_TEST
+
+START_TEST(without_the_instructions_nothing_is_packed)
+{
+    graph        g       = graph_make(100000, 100, 71);
+    ne_context  *context = layout_context(1);
+    edge_groups *edges   = NULL;
     ck_assert_int_eq(cpu_edges_pack(context, &g.csr, 2, &layout_kernel[0], &edges), NE_OK);
     ck_assert_ptr_null(edges);
     ne_context_free(context);
@@ -192,7 +241,7 @@ END_TEST
 
 START_TEST(a_failed_allocation_is_reported_and_loses_nothing)
 {
-    graph       g       = graph_make(1000, 100);
+    graph       g       = graph_make(1000, 100, 31);
     fault       mem     = {.until = LONG_MAX};
     ne_context *context = NULL;
     ck_assert_int_eq(ne_context_create_with(&(ne_allocator){fault_allocate, fault_release, &mem}, &context), NE_OK);
@@ -225,7 +274,11 @@ Suite *edge_groups_suite(void)
         tcase_add_loop_test(t, every_edge_is_there_once_with_its_weight, 0, SHAPES);
         tcase_add_loop_test(t, attraction_is_that_of_the_rounded_weights, 0, SHAPES);
         tcase_add_test(t, small_graphs_and_other_kernels_and_weights_without_size_are_not_packed);
+        tcase_add_test(t, rows_that_reach_all_over_the_columns_are_not_packed);
+        tcase_add_test(t, a_row_of_weights_too_small_for_halves_keeps_the_csr);
         tcase_add_test(t, a_failed_allocation_is_reported_and_loses_nothing);
+    } else {
+        tcase_add_test(t, without_the_instructions_nothing_is_packed);
     }
     suite_add_tcase(suite, t);
     return suite;

@@ -5,11 +5,13 @@
 #include "affinity/float_kernel.h"
 #include "affinity/scaled_row.h"
 #include "data.h"
+#include "ne.h"
 
 #include <check.h>
 #include <float.h>
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define U          0x1p-24
@@ -79,17 +81,16 @@ static scaled_case make_case(const regime *r, size_t n, size_t self)
  *
  *   gaussian  (F - X_1) is off by U (|x| + 2^-10 X), since it is that far from x at most; X_2, of 2^-10 X, by three
  *             roundings, 2^-9 U X; their difference by U |x|: U (2 |x| + 2^-8 X)
- *   student   1 + c by U, its logarithm l by 1e-7 and two roundings of scale l, their difference by U |x|
- *
- * and 1 + l stands for exp l of the lows, l at most a unit, with four more roundings. */
+ *   student   1 + c by U, its logarithm l by 1e-7 and two roundings of scale l, their difference by U |x|, and so again
+ *             with the lows */
 static double exact(const scaled_case *s, size_t j, double *bound)
 {
     const double scale = s->kernel.scale, F = f[s->i] + f[j], distance = (double)c[j];
     const int    student = s->kernel.kind == LOG_STUDENT;
     const double X = student ? scale * log1p(distance) : scale * distance, x = fabs(F - X) + s->unit;
-    const double off =
-        student ? U * (x + scale + 2.1 * fabs(X)) + FUNCTION * fabs(X) : U * (2 * x + 0x1p-8 * fabs(X) + s->unit);
-    *bound = expm1(off) + FUNCTION + U + s->unit * (s->unit / 2 * exp(s->unit) + 3 * U);
+    const double off = student ? U * (2 * x + scale + 2.1 * fabs(X) + s->unit) + FUNCTION * fabs(X)
+                               : U * (2 * x + 0x1p-8 * fabs(X) + s->unit);
+    *bound           = expm1(off) + FUNCTION + U;
     return exp(F - X);
 }
 
@@ -477,6 +478,42 @@ START_TEST(limits_of_widths_and_distances_are_numbers)
 }
 END_TEST
 
+/* f_i + f_j - c_ij / eps is then the small difference of large numbers, of which floats have lost the last digits. */
+START_TEST(sinkhorn_converges_where_its_dual_is_in_the_hundred_thousands)
+{
+    enum {
+        ROWS    = 400,
+        COLUMNS = 10
+    };
+    float       *far = malloc(ROWS * COLUMNS * sizeof *far), *to = malloc(ROWS * ROWS * sizeof *to);
+    double       dual[ROWS], largest                             = 0;
+    uint64_t     state   = 3;
+    ne_context  *context = NULL;
+    ne_affinity *aff     = NULL;
+    ck_assert(far && to);
+    for (size_t i = 0; i < ROWS * COLUMNS; i++) far[i] = (float)(data_normal(&state) + 4 * (double)(i / COLUMNS % 5));
+    ck_assert_int_eq(ne_context_create(&context), NE_OK);
+    ck_assert_int_eq(ne_affinity_create(context, "sinkhorn", &aff), NE_OK);
+    ck_assert_int_eq(ne_affinity_set(aff, "eps", "0.00003"), NE_OK);
+    ck_assert_int_eq(ne_affinity_compute_dense(aff,
+                                               &(ne_dense){sizeof(ne_dense), far, ROWS, COLUMNS, 0, NE_F32, NE_HOST},
+                                               &(ne_dense){sizeof(ne_dense), to, ROWS, ROWS, 0, NE_F32, NE_HOST}),
+                     NE_OK);
+    ck_assert_int_eq(ne_affinity_get_array(aff, "dual", dual, ROWS), NE_OK);
+    for (size_t i = 0; i < ROWS; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < ROWS; j++) sum += (double)to[i * ROWS + j];
+        ck_assert_double_eq_tol(ROWS * sum, 1, 2e-6);
+        largest = fmax(largest, fabs(dual[i]));
+    }
+    ck_assert_double_gt(largest, 1e5);
+    ne_affinity_free(aff);
+    ne_context_free(context);
+    free(far);
+    free(to);
+}
+END_TEST
+
 Suite *scaled_row_suite(void);
 
 Suite *scaled_row_suite(void)
@@ -490,6 +527,7 @@ Suite *scaled_row_suite(void)
     tcase_add_test(t, equal_pairs_have_equal_bits_and_add_up);
     tcase_add_test(t, extremes_are_cut_or_refused);
     tcase_add_test(t, threads_and_addresses_change_no_bit);
+    tcase_add_test(t, sinkhorn_converges_where_its_dual_is_in_the_hundred_thousands);
     suite_add_tcase(s, t);
     tcase_add_loop_test(plain_kernels, rows_and_sums_of_kernels_are_those_of_double_loops, 0, FLOAT_MINUS + 1);
     tcase_add_test(plain_kernels, a_factor_may_be_each_row_s_own_sum);

@@ -2,7 +2,7 @@
  *
  * Large blocks ask for huge pages, where the system gives them to those that ask: they are filled with a five-hundredth of
  * the page faults, and streams over them, such as the edges of a step, do not wait for addresses to be translated. Only
- * whole huge pages inside the block are asked for, so that no more memory is taken. */
+ * whole huge pages inside the block are asked for, so that a block which is written in full takes no more memory. */
 #include "base/memory.h"
 
 #include <stdlib.h>

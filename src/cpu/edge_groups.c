@@ -14,6 +14,9 @@ enum {
     ENTRIES_LEAST = 1 << 20 /* the CSR of fewer stays in a processor's caches */
 };
 
+/* The share of the CSR's bytes up to which groups are worth having. */
+static const double worth = 0.75;
+
 /* A row's columns by page; or all in one, from the least of them on. */
 typedef struct row_pages {
     int      one;
@@ -103,37 +106,53 @@ static void block_fill(const ne_csr *p, edge_groups *to, size_t block)
     for (size_t r = row0; r < row1; r++) at = row_fill(p, to, r, at);
 }
 
-/* The power of two that takes the largest weight to [2^14, 2^15), as a float's exponent can say its inverse; 0: there is
- * no weight, or none that a half could be scaled to. */
-static float unit_of(const ne_csr *p)
+/* The power of two by which weights are divided; 0: there is no weight, or a row whose largest is too small for a half. */
+static float unit_of(const ne_csr *p, int threads)
 {
-    const float *val   = p->val;
-    float        most  = 0;
+    const float *val  = p->val;
+    float        most = 0, least = INFINITY; /* of the largest of each row */
     int          power = 0;
-    for (size_t e = 0; e < (size_t)p->start[p->rows]; e++) most = val[e] > most ? val[e] : most;
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(max : most) reduction(min : least)
+    for (size_t r = 0; r < p->rows; r++) {
+        float largest = 0;
+        for (int64_t e = p->start[r]; e < p->start[r + 1]; e++) largest = fmaxf(largest, fabsf(val[e]));
+        most = fmaxf(most, largest);
+        if (largest > 0) least = fminf(least, largest);
+    }
     (void)frexpf(most, &power);
-    return most > 0 && most < INFINITY && power > -100 ? ldexpf(1, power - 15) : 0;
+    return most > 0 && most < INFINITY && power > -100 && least > most * 0x1p-24f ? ldexpf(1, power - 15) : 0;
 }
 
 ne_status edge_groups_make(ne_context *context, const ne_csr *p, edge_groups **made)
 {
-    const ne_allocator *mem     = &context->memory;
-    const int           threads = context_threads(context);
-    const size_t        blocks  = (p->rows + EDGE_ROWS - 1) / EDGE_ROWS;
-    edge_groups        *to      = memory_zero(mem, 1, sizeof *to);
-    ne_status           st      = NE_OUT_OF_MEMORY;
+    const ne_allocator *mem      = &context->memory;
+    const int           threads  = context_threads(context);
+    const size_t        blocks   = (p->rows + EDGE_ROWS - 1) / EDGE_ROWS;
+    edge_groups        *to       = memory_zero(mem, 1, sizeof *to);
+    size_t              segments = 0;
+    ne_status           st       = NE_OUT_OF_MEMORY;
 
+    *made = NULL;
     if (!to) goto done;
     to->rows     = p->rows;
-    to->unit     = unit_of(p);
+    to->unit     = unit_of(p, threads);
     to->segments = memory_zero(mem, p->rows + 1, sizeof *to->segments);
     to->first    = memory_zero(mem, blocks + 1, sizeof *to->first);
     if (!to->segments || !to->first) goto done;
 #pragma omp parallel for schedule(dynamic, 8) num_threads(threads)
     for (size_t b = 0; b < blocks; b++) block_count(p, to, b);
-    for (size_t r = 0; r < p->rows; r++) to->segments[r + 1] += to->segments[r];
     for (size_t b = 0; b < blocks; b++) to->first[b + 1] += to->first[b];
-    to->segment = memory_new(mem, to->segments[p->rows], sizeof *to->segment);
+    for (size_t r = 0; r < p->rows; r++) {
+        segments += to->segments[r + 1];
+        to->segments[r + 1] = (uint32_t)segments;
+    }
+    if (to->unit <= 0 || segments > UINT32_MAX ||
+        (double)to->first[blocks] * sizeof(edge_group) + (double)segments * sizeof(edge_segment) >
+            worth * (double)p->start[p->rows] * (sizeof(int32_t) + sizeof(float))) {
+        st = NE_OK;
+        goto done;
+    }
+    to->segment = memory_new(mem, segments, sizeof *to->segment);
     to->group   = memory_new(mem, to->first[blocks], sizeof *to->group);
     if (!to->segment || !to->group) goto done;
 #pragma omp parallel for schedule(dynamic, 8) num_threads(threads)
@@ -155,9 +174,9 @@ static int worthwhile(double rows, double entries, size_t c, const output_kernel
 ne_status cpu_edges_pack(ne_context *context, const ne_csr *p, size_t c, const output_kernel *kernel,
                          edge_groups **made)
 {
-    const int packs = worthwhile((double)p->rows, (double)p->start[p->rows], c, kernel) && unit_of(p) > 0;
-    *made           = NULL;
-    return packs ? edge_groups_make(context, p, made) : NE_OK;
+    *made = NULL;
+    return worthwhile((double)p->rows, (double)p->start[p->rows], c, kernel) ? edge_groups_make(context, p, made)
+                                                                             : NE_OK;
 }
 
 void cpu_edges_free(ne_context *context, edge_groups *edges)
@@ -174,8 +193,9 @@ void cpu_edges_free(ne_context *context, edge_groups *edges)
 
 double cpu_edges_bytes(double rows, double entries, size_t c, const output_kernel *kernel)
 {
-    const double group = sizeof(edge_group), half = (EDGE_GROUP - 1) / 2.0;
-    return worthwhile(rows, entries, c, kernel)
-               ? (entries + half * rows) / EDGE_GROUP * group + rows * (sizeof(uint32_t) + sizeof(edge_segment))
-               : 0;
+    /* Of points in local order; segments that are not all full. */
+    const double group = sizeof(edge_group), half = (EDGE_GROUP - 1) / 2.0, segments = rows > PAGE ? 1.25 * rows : rows;
+    return worthwhile(rows, entries, c, kernel) ? (entries + half * segments) / EDGE_GROUP * group +
+                                                      rows * sizeof(uint32_t) + segments * sizeof(edge_segment)
+                                                : 0;
 }

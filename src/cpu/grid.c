@@ -211,6 +211,19 @@ void grid_use_threads(const ne_context *context, grid_field *grid, double wanted
     grid->threads = wanted < most - 1 ? 1 + (int)wanted : most;
 }
 
+ne_status grid_make_room(ne_context *context, grid_field *grid)
+{
+    const int most    = context_threads_most(context);
+    float    *scratch = NULL;
+    if (most <= grid->threads_most || grid->axes == 1) return NE_OK;
+    scratch = memory_new(&context->memory, grid->scratch_size, (size_t)most * sizeof *scratch);
+    if (!scratch) return NE_OUT_OF_MEMORY;
+    memory_free(&context->memory, grid->scratch);
+    grid->scratch      = scratch;
+    grid->threads_most = most;
+    return NE_OK;
+}
+
 ne_status grid_create(ne_context *context, int axes, const size_t *nodes, grid_field *to)
 {
     const ne_allocator *mem  = &context->memory;

@@ -38,7 +38,9 @@ size_t grid_size(int axes, const size_t *nodes);
 ne_status grid_create(ne_context *context, int axes, const size_t *nodes, grid_field *made);
 /* How many threads what follows is worth, up to what there are: 1 + wanted, rounded down. */
 void grid_use_threads(const ne_context *context, grid_field *grid, double wanted);
-void grid_clear(ne_context *context, grid_field *grid); /* a zeroed grid is fine */
+/* For as many threads as the context has now, should they have become more. errors: NE_OUT_OF_MEMORY. */
+ne_status grid_make_room(ne_context *context, grid_field *grid);
+void      grid_clear(ne_context *context, grid_field *grid); /* a zeroed grid is fine */
 
 /* How much the values, a density of points, vary from node to node, where the points are: sum over nodes of
  * value (value - mean of two neighbors)^2, over the axes. Values at the rim must be zero. */

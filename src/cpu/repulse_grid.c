@@ -38,9 +38,9 @@ enum {
     TOO_WIDE     = 10000000
 };
 
-/* A grid that the layout outgrew is followed by one for a layout so much wider: its spectrum costs as much as eight
- * convolutions. */
-static const double roomy = 1.15;
+/* A grid that the layout outgrew is followed by one for a layout so much wider, by columns: its spectrum costs as much as
+ * eight convolutions. One with more than too_large times the nodes that are needed is not kept. */
+static const double roomy_of[GRID_AXES] = {1.15, 1.15, 1.05}, too_large = 1.8;
 
 struct repulse_grid {
     size_t               n, c;
@@ -202,17 +202,15 @@ static shape shape_for(const repulse_grid *with, const extent *of, double radius
     return made;
 }
 
-/* Whether the grid at hand serves, too: no coarser than asked for, wide enough, not much too large, and with room for as
- * many threads as the context has now. */
-static int shape_serves(const ne_context *context, const repulse_grid *with, const extent *of, const shape *fresh,
-                        int fineness)
+/* Whether the grid at hand serves, too: no coarser than asked for, wide enough, and not much too large. */
+static int shape_serves(const repulse_grid *with, const extent *of, const shape *fresh, int fineness)
 {
     const double spacing = with->kernel.spacing, wide = spacing_for(with, with->radius, fineness);
     int          serves = spacing > 0 && spacing <= wide && of->longest >= spacing * CELLS_LEAST / 2 &&
-                 with->kernel.radius == with->radius && with->grid.threads_most >= context_threads_most(context);
+                 with->kernel.radius == with->radius;
     for (size_t a = 0; serves && a < with->c; a++)
         serves = nodes_needed(of->side[a], spacing) <= (double)with->grid.nodes[a];
-    return serves && (double)grid_size((int)with->c, with->grid.nodes) <= 1.8 * (double)fresh->size;
+    return serves && (double)grid_size((int)with->c, with->grid.nodes) <= too_large * (double)fresh->size;
 }
 
 /* Whether all that is wrong with the grid at hand is that the layout has grown. */
@@ -372,11 +370,12 @@ ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *a
             st = NE_UNSUPPORTED;
             goto done;
         }
-        if (!shape_serves(context, with, &of, &fresh, fineness)) {
-            const double room = outgrown(with, &of, &fresh) ? roomy : 1;
+        if (!shape_serves(with, &of, &fresh, fineness)) {
+            const double room = outgrown(with, &of, &fresh) ? roomy_of[with->c - 1] : 1;
             const shape  wide = shape_for(with, &of, with->radius, fineness, room);
-            st                = shape_set(context, with, wide.size == SIZE_MAX ? &fresh : &wide);
+            st = shape_set(context, with, (double)wide.size > too_large * (double)fresh.size ? &fresh : &wide);
         }
+        if (st == NE_OK) st = grid_make_room(context, &with->grid);
         if (st != NE_OK) goto done;
         error          = run(context, with, around, &of, job);
         with->fineness = fineness;

@@ -100,12 +100,15 @@ static void put(const ne_embedding *e, const double *y)
             state_z(f->state)[r * f->c + k] = (float)y[(size_t)state_order(f->state)[r] * f->c + k];
 }
 
-/* In working order; and the terms in force. */
+/* In working order; and the terms in force. Over the edges as they are, not as a step may round them. */
 static ne_status gradient_at(ne_embedding *e, const schedule_step *at, ne_terms *terms, double *gradient)
 {
-    fit            *f   = e->fit;
-    update_job      job = {.n = f->n, .c = f->c};
-    const ne_status st  = step_gradient(e, f, at, 0, 0, terms, &job);
+    fit         *f     = e->fit;
+    update_job   job   = {.n = f->n, .c = f->c};
+    edge_groups *own   = f->edges;
+    f->edges           = NULL;
+    const ne_status st = step_gradient(e, f, at, 0, 0, terms, &job);
+    f->edges           = own;
     for (size_t i = 0; st == NE_OK && i < f->n * f->c; i++)
         gradient[i] = job.attract_scale * (double)f->attraction[i] -
                       (job.repulsion ? job.repulse_scale * (double)f->repulsion[i] : 0);

@@ -146,10 +146,10 @@ static void steps(const shape *s, ledger *l)
 
     for (int64_t t = 1; t < s->problem.max_iter && t <= 1000; t++) sorts |= fit_sort_is_due(s->problem.n, &s->terms, t);
     if (s->repulsion.n) hold(l, context->backend->repulsion_bytes(context, &s->repulsion));
-    if (s->terms.repulsion == NE_REPULSION_SAMPLED) pass(l, context->backend->negatives_bytes(context, &sampled));
     if (sorts) pass(l, fit_sort_bytes(s->n, s->c, s->affinities, s->distances));
     if (fit_packs(s->e, &s->terms))
         hold(l, context->backend->edges_bytes(s->n, s->affinities, s->problem.c, &s->kernel));
+    if (s->terms.repulsion == NE_REPULSION_SAMPLED) pass(l, context->backend->negatives_bytes(context, &sampled));
 }
 
 static ne_status fit_bytes(shape *s, const void *state, double *bytes)

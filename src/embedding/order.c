@@ -37,11 +37,13 @@ ne_status fit_sort(ne_context *context, fit *f)
     if (f->p.rows) {
         csr_clear(mem, &f->p);
         f->p      = p;
+        p         = (csr){0};
         f->p_view = csr_view(&f->p);
     }
     if (f->distances.rows) {
         csr_clear(mem, &f->distances);
         f->distances      = distances;
+        distances         = (csr){0};
         f->distances_view = csr_view(&f->distances);
     }
     for (size_t r = 0; f->place && r < n; r++) {
@@ -49,6 +51,8 @@ ne_status fit_sort(ne_context *context, fit *f)
         f->circle_row[f->circle[r]] = (int32_t)r;
     }
 done:
+    csr_clear(mem, &p);
+    csr_clear(mem, &distances);
     memory_free(mem, order);
     memory_free(mem, old);
     memory_free(mem, copy);

@@ -8,7 +8,9 @@ enum {
     AGAIN = 128, /* steps after which one thread is timed again in any case */
     LEAST = 32,
     MOST  = 128,
-    MUCH  = 3 /* so many times slower: two steps are enough to see it */
+    MUCH  = 3,  /* so many times slower: two steps are enough to see it */
+    SOME  = 16, /* steps that have a mean to judge by */
+    TWICE = 2
 };
 
 static double fastest(const pace *p, int64_t steps)
@@ -30,10 +32,13 @@ static void keep(pace *p, double seconds)
     p->taken++;
 }
 
+/* The next rest is twice as long, unless all threads win in between. */
 static void rest(pace *p)
 {
     enter(p, PACE_ALONE);
-    p->fresh = 1;
+    p->length = p->rest;
+    p->rest   = p->rest < MOST ? 2 * p->rest : MOST;
+    p->fresh  = 1;
 }
 
 /* recent holds the steps of all threads before the trial; none at the start. */
@@ -44,21 +49,23 @@ static void take_trial(pace *p, double seconds)
         double all = INFINITY;
         for (int i = 0; i < PACE_RECENT; i++)
             if (p->recent[i] > 0) all = fmin(all, p->recent[i]);
-        if (all < INFINITY && p->one < all) rest(p);
+        if (all < INFINITY && (p->one < all || p->mean > TWICE * p->one)) rest(p);
         else enter(p, PACE_ALL);
     }
 }
 
 static void take_all(pace *p, double seconds)
 {
-    if (!p->taken)
+    if (!p->taken) {
         for (int i = 0; i < PACE_RECENT; i++) p->recent[i] = 0;
+        p->mean = 0;
+    }
     keep(p, seconds);
+    p->mean += (seconds - p->mean) / (double)p->taken;
     const int slow = (p->taken >= PACE_RECENT && fastest(p, PACE_RECENT) > p->one) ||
-                     (p->taken >= 2 && fastest(p, 2) > MUCH * p->one);
+                     (p->taken >= 2 && fastest(p, 2) > MUCH * p->one) || (p->taken >= SOME && p->mean > TWICE * p->one);
     if (p->taken > PACE_RECENT) p->fresh = 0;
     if (slow && p->fresh) {
-        p->rest = p->rest < MOST ? 2 * p->rest : MOST;
         rest(p);
     } else if (slow || p->taken >= AGAIN) {
         if (!slow) p->rest = LEAST;
@@ -69,7 +76,7 @@ static void take_all(pace *p, double seconds)
 static void take_alone(pace *p, double seconds)
 {
     keep(p, seconds);
-    if (p->taken >= p->rest) {
+    if (p->taken >= p->length) {
         p->one = fastest(p, PACE_RECENT);
         enter(p, PACE_ALL);
     }

@@ -6,8 +6,9 @@
  *
  * All threads are used while the fastest of the last few steps is faster than a step was with one. Single steps say
  * little: some do more than others (a new grid, a look at the loss), and steps get dearer as the layout grows. So before
- * all threads are given up, two steps with one thread are timed anew. Then one thread takes the next 32 steps, and twice
- * as many each time it comes to that again, up to 128, before all are tried again. */
+ * all threads are given up, two steps with one thread are timed anew; and after 128 steps in any case. They are also given
+ * up where the mean of their steps is twice a step of one thread, as beside programs that come and go. Then one thread
+ * takes the next 32 steps before all are tried again, and twice as many, up to 128, each time they lose. */
 #ifndef NE_EMBEDDING_PACE_H
 #define NE_EMBEDDING_PACE_H
 
@@ -27,9 +28,11 @@ typedef struct pace {
     int        all; /* threads that the context allows */
     pace_phase phase;
     int64_t    taken;               /* steps of the phase */
-    int64_t    rest;                /* steps that the next phase alone has */
+    int64_t    rest;                /* steps that the next phase alone will have */
+    int64_t    length;              /* steps of the phase, if alone */
     double     one;                 /* seconds of a step with one thread */
-    double     recent[PACE_RECENT]; /* of the last steps of the phase; those of all threads still in a trial */
+    double     recent[PACE_RECENT]; /* of the last steps; in a trial those of all threads before it */
+    double     mean;                /* of the steps of all threads, from their first to the trial */
     int        fresh;               /* `one` was measured just before all threads were tried */
 } pace;
 

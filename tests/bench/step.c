@@ -2,7 +2,8 @@
  *
  *     step make X.npy NAME LAYOUT.npy [option=text ...]    writes NAME.ptr .col .val (P), .y and .npy (the layout), all in
  *                                                          the working order of a fit: points in order, P by row
- *     step time NAME [threads=1,2] [rounds=5] [clock=cpu]  reads them; a line for each number of threads
+ *     step time NAME [threads=1,2] [rounds=5] [clock=cpu] [edges=csr]
+ *                                                          reads them; a line for each number of threads; edges=csr: not packed
  *
  * X: n x d, LAYOUT: n x 2, both float32 .npy. Best of the rounds; each is attraction, the same with its loss, repulsion
  * with its box, the update, and whole steps of an embedding whose rate is too small to move a point: what these take
@@ -27,7 +28,7 @@ enum {
     STEPS    = 6 /* whole steps of a round; as on two threads the loop takes a few alone, the best counts */
 };
 
-static int by_cpu;
+static int by_cpu, not_packed;
 
 static double seconds(void)
 {
@@ -177,7 +178,7 @@ static void measure(ne_context *context, ne_embedding *e, int threads, int round
                                     .z      = state_z(f->state),
                                     .f      = toward,
                                     .kernel = &f->kernel,
-                                    .edges  = f->edges};
+                                    .edges  = not_packed ? NULL : f->edges};
     repulsion_job        repulse = {state_z(f->state), away, 0, n, 0};
     const repulsion_plan plan    = {.n = n, .c = 2, .kernel = &f->kernel, .accuracy = 0.01};
     repulsion           *with    = NULL;
@@ -243,6 +244,7 @@ static void measure_all(int count, char **text)
     for (int i = 3; i < count; i++) {
         if (strncmp(text[i], "threads=", 8) == 0) threads = text[i] + 8;
         if (strcmp(text[i], "clock=cpu") == 0) by_cpu = 1;
+        if (strcmp(text[i], "edges=csr") == 0) not_packed = 1;
         if (strncmp(text[i], "rounds=", 7) == 0) rounds = atoi(text[i] + 7);
     }
     check(ne_context_create(&context));
