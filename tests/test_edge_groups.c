@@ -58,7 +58,7 @@ static double half_of(uint16_t half)
 }
 
 /* n and near: a row in one segment; rows that reach over several pages of 65,536 columns; the last page not full. */
-static const size_t shapes[][2] = {{300, 300}, {65536, 40}, {70001, 200}, {100003, 50000}};
+static const size_t shapes[][2] = {{300, 300}, {65536, 40}, {70001, 200}, {80003, 40000}};
 
 enum {
     SHAPES = sizeof shapes / sizeof *shapes
@@ -73,7 +73,7 @@ START_TEST(every_edge_is_there_once_with_its_weight)
     ck_assert(held && want);
     ck_assert_int_eq(edge_groups_make(context, &g.csr, &edges), NE_OK);
     const edge_group *group    = edges->group;
-    size_t            segments = 0;
+    size_t            segments = 0, beyond = 0, strange = 0, wrong = 0; /* an assertion an edge would take a minute */
     for (size_t i = 0; i < g.csr.rows; i++) {
         if (i % EDGE_ROWS == 0) ck_assert_ptr_eq(group, edges->group + edges->first[i / EDGE_ROWS]);
         for (int64_t e = g.start[i]; e < g.start[i + 1]; e++) {
@@ -84,15 +84,19 @@ START_TEST(every_edge_is_there_once_with_its_weight)
             for (const edge_group *end = group + edges->segment[s].groups; group < end; group++)
                 for (size_t k = 0; k < EDGE_GROUP; k++) {
                     const size_t col = edges->segment[s].base + group->col[k];
-                    ck_assert_uint_lt(col, g.csr.rows);
-                    ck_assert(group->weight[k] == 0 || want[col] > 0);
+                    beyond += col >= g.csr.rows;
+                    if (col >= g.csr.rows) continue;
+                    strange += group->weight[k] != 0 && !(want[col] > 0);
                     held[col] += half_of(group->weight[k]) * (double)edges->unit;
                 }
         /* Halves have 11 bits; the smallest weight here is a three thousandth of the largest, far from their end. */
         for (int64_t e = g.start[i]; e < g.start[i + 1]; e++)
-            ck_assert_double_eq_tol(held[g.col[e]], want[g.col[e]], 0x1p-11 * want[g.col[e]]);
+            wrong += !(fabs(held[g.col[e]] - want[g.col[e]]) <= 0x1p-11 * want[g.col[e]]);
         for (int64_t e = g.start[i]; e < g.start[i + 1]; e++) want[g.col[e]] = 0;
     }
+    ck_assert_uint_eq(beyond, 0);
+    ck_assert_uint_eq(strange, 0);
+    ck_assert_uint_eq(wrong, 0);
     ck_assert_ptr_eq(group, edges->group + edges->first[(g.csr.rows + EDGE_ROWS - 1) / EDGE_ROWS]);
     ck_assert(_i < 3 ? segments <= g.csr.rows * 11 / 10 : segments > g.csr.rows * 11 / 10);
     cpu_edges_free(context, edges);
@@ -113,6 +117,7 @@ START_TEST(attraction_is_that_of_the_rounded_weights)
     float *z = layout_make(LAYOUT_NORMAL, n, 2, 30), *f = malloc(2 * n * sizeof *f), *again = malloc(2 * n * sizeof *f);
     const output_kernel kernel = _i % 2 ? layout_kernel[0] : (output_kernel){.kind = KERNEL_LARGEVIS};
     double              want[2], size, loss, loss_csr;
+    size_t              wrong = 0;
     attraction_job job = {.n = n, .c = 2, .row1 = n, .p = &g.csr, .z = z, .f = f, .loss = &loss, .kernel = &kernel};
     ck_assert(f && again);
     ck_assert_int_eq(edge_groups_make(context, &g.csr, &edges), NE_OK);
@@ -132,8 +137,9 @@ START_TEST(attraction_is_that_of_the_rounded_weights)
                 size += fabs(force);
             }
         }
-        for (size_t k = 0; k < 2; k++) ck_assert_double_le(fabs((double)f[2 * i + k] - want[k]), 1e-6 * size);
+        for (size_t k = 0; k < 2; k++) wrong += !(fabs((double)f[2 * i + k] - want[k]) <= 1e-6 * size);
     }
+    ck_assert_uint_eq(wrong, 0);
     /* The loss is over the CSR itself; rows in parts and other numbers of threads give the same bits. */
     job.edges = NULL;
     job.loss  = &loss_csr;

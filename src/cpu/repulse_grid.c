@@ -38,9 +38,9 @@ enum {
     TOO_WIDE     = 10000000
 };
 
-/* A grid that the layout outgrew is followed by one for a layout so much wider, by columns: its spectrum costs as much as
- * eight convolutions. One with more than too_large times the nodes that are needed is not kept. */
-static const double roomy_of[GRID_AXES] = {1.15, 1.15, 1.05}, too_large = 1.8;
+/* A grid that the layout outgrew is followed by one for a layout so much wider: its spectrum costs
+ * as much as eight convolutions. One with more than too_large times the nodes that are needed is not kept. */
+static const double roomy = 1.15, roomy_in_space = 1.05, too_large = 1.8;
 
 struct repulse_grid {
     size_t               n, c;
@@ -371,7 +371,7 @@ ne_status repulse_grid_run(ne_context *context, repulse_grid *with, const box *a
             goto done;
         }
         if (!shape_serves(with, &of, &fresh, fineness)) {
-            const double room = outgrown(with, &of, &fresh) ? roomy_of[with->c - 1] : 1;
+            const double room = !outgrown(with, &of, &fresh) ? 1 : with->c < 3 ? roomy : roomy_in_space;
             const shape  wide = shape_for(with, &of, with->radius, fineness, room);
             st = shape_set(context, with, (double)wide.size > too_large * (double)fresh.size ? &fresh : &wide);
         }
