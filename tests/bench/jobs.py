@@ -213,7 +213,7 @@ def small(bench, name):
     found = bench.fit(name, "libne-small", path, {"repeats": 20 if bench.quick else 200}, label="libne")
     lines, bars = [], []
     if found and "whole" in found:
-        whole, library = 1000 * found["whole"], 1000 * found["library"]
+        whole, library = 1000 * found["whole"], 1000 * found["inside"]
         phases = [1000 * found[phase] for phase in tables.PHASES]
         lines = [["libne", *(number(value, 2) for value in (whole, *phases, library - sum(phases), whole - library))]]
         bars = [("whole fit, ms", "at most 50", number(whole, 1), whole <= 50),
