@@ -2,7 +2,7 @@
  * backend.
  *
  * Reading a CSR with 32-bit columns and weights takes 8 bytes an edge, and a large one is read at the speed of memory, which
- * two threads share. A group holds eight edges of one row in 32 bytes, one line of half a cache line: their columns as
+ * two threads share. A group holds eight edges of one row in 32 bytes, half a cache line: their columns as
  * 16 bits from the base of their segment, their weights as halves times a power of two that takes the largest to 2^14 to
  * 2^15. A weight is wrong by 2^-11 of itself at most, and by nothing on average, down to 2^-29 of the largest; there halves
  * lose digits, and no graph is packed that has a row of such weights only. A segment is a run of groups of one row whose
@@ -36,7 +36,8 @@ struct edge_groups {
 };
 
 /* Packs all rows of p, which stays the caller's. *made is NULL where a CSR serves as well: a small one, one whose rows
- * reach all over the columns, other kernels or columns than those with a loop for groups, no such instructions. errors: NE_OUT_OF_MEMORY. */
+ * reach all over the columns, other kernels or columns than those with a loop for groups, no such instructions.
+ * errors: NE_OUT_OF_MEMORY. */
 ne_status cpu_edges_pack(ne_context *context, const ne_csr *p, size_t c, const output_kernel *kernel,
                          edge_groups **made);
 void      cpu_edges_free(ne_context *context, edge_groups *edges);

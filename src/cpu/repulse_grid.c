@@ -38,8 +38,8 @@ enum {
     TOO_WIDE     = 10000000
 };
 
-/* A grid that the layout outgrew is followed by one for a layout so much wider: its spectrum costs
- * as much as eight convolutions. One with more than too_large times the nodes that are needed is not kept. */
+/* A grid that the layout outgrew is followed by one for a layout so much wider: its spectrum costs as much as
+ * eight convolutions. One with more than too_large times the nodes that are needed is not kept. */
 static const double roomy = 1.15, roomy_in_space = 1.05, too_large = 1.8;
 
 struct repulse_grid {

@@ -41,25 +41,18 @@ static void rest(pace *p)
     p->fresh  = 1;
 }
 
-/* recent holds the steps of all threads before the trial; none at the start. */
 static void take_trial(pace *p, double seconds)
 {
     p->one = p->taken++ ? fmin(p->one, seconds) : seconds;
     if (p->taken == TRIAL) {
-        double all = INFINITY;
-        for (int i = 0; i < PACE_RECENT; i++)
-            if (p->recent[i] > 0) all = fmin(all, p->recent[i]);
-        if (all < INFINITY && (p->one < all || p->mean > TWICE * p->one)) rest(p);
+        if (p->best > 0 && (p->one < p->best || p->mean > TWICE * p->one)) rest(p);
         else enter(p, PACE_ALL);
     }
 }
 
 static void take_all(pace *p, double seconds)
 {
-    if (!p->taken) {
-        for (int i = 0; i < PACE_RECENT; i++) p->recent[i] = 0;
-        p->mean = 0;
-    }
+    if (!p->taken) p->mean = 0;
     keep(p, seconds);
     p->mean += (seconds - p->mean) / (double)p->taken;
     const int slow = (p->taken >= PACE_RECENT && fastest(p, PACE_RECENT) > p->one) ||
@@ -69,6 +62,7 @@ static void take_all(pace *p, double seconds)
         rest(p);
     } else if (slow || p->taken >= AGAIN) {
         if (!slow) p->rest = LEAST;
+        p->best = fastest(p, PACE_RECENT);
         enter(p, PACE_TRIAL);
     }
 }

@@ -31,7 +31,8 @@ typedef struct pace {
     int64_t    rest;                /* steps that the next phase alone will have */
     int64_t    length;              /* steps of the phase, if alone */
     double     one;                 /* seconds of a step with one thread */
-    double     recent[PACE_RECENT]; /* of the last steps; in a trial those of all threads before it */
+    double     recent[PACE_RECENT]; /* of the last steps of the phase */
+    double     best;                /* the fastest of the last steps of all threads before a trial; 0: none yet */
     double     mean;                /* of the steps of all threads, from their first to the trial */
     int        fresh;               /* `one` was measured just before all threads were tried */
 } pace;
